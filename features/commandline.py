@@ -1,0 +1,45 @@
+"""What all command lines share: a refusal is a clear message and exit code 1, never a traceback."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from features.errors import KeepsightError
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+FAILED = 1
+
+
+def reported(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Print a :class:`KeepsightError` of `command` on standard error and exit with 1.
+
+    Stands under ``@app.command()``: ``@app.command() @reported def show(…)``.
+
+    Examples
+    --------
+    >>> from features.errors import NoModelError
+    >>> @reported
+    ... def promote() -> None:
+    ...     raise NoModelError("There is no model yet: run `keepsight train`.")
+    >>> try:
+    ...     promote()
+    ... except typer.Exit as leaving:
+    ...     print("exit code", leaving.exit_code)
+    exit code 1
+    """
+
+    @functools.wraps(command)
+    def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return command(*args, **kwargs)
+        except KeepsightError as error:
+            typer.secho(str(error), fg=typer.colors.RED, err=True)
+            raise typer.Exit(FAILED) from error
+
+    return guarded

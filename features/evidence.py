@@ -1,0 +1,131 @@
+"""The rows of the company's own tables that a reading rests on, for one account, as known at `as_of`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.types as ir
+
+from features.catalogue import schema
+from features.measures.quantities import days, matching
+from features.readings import Evidence
+from features.sources.contract import table_contracts
+
+if TYPE_CHECKING:
+    from features.catalogue import Catalogue
+    from features.sources import Database
+
+MOST_ROWS = 3
+REACH_DAYS = 180  # where the measure has no window of its own
+QUOTED = 200  # characters of a text that are quoted
+# Of these columns, those that a table has are told, in this order.
+TOLD = (
+    "kind",
+    "category",
+    "priority",
+    "role",
+    "title",
+    "page",
+    "nps",
+    "rating",
+    "satisfaction",
+    "sentiment",
+    "reason",
+    "level",
+    "feature",
+    "comment",
+    "text",
+    "note",
+)
+
+
+def account_evidence(
+    database: Database,
+    catalogue: Catalogue,
+    account_id: str,
+    as_of: dt.datetime,
+    signal_ids: Sequence[str],
+) -> Mapping[str, tuple[Evidence, ...]]:
+    """Quote up to three of the newest rows behind each signal.
+
+    Parameters
+    ----------
+    database, catalogue
+        The company's tables and the catalogue in force.
+    account_id, as_of
+        Whose rows, and when: only what had happened and was known by then.
+    signal_ids
+        The signals to quote for; those without an ``evidence`` entry, or whose table is not connected, get none.
+
+    Returns
+    -------
+    Mapping
+        Signal id to evidence, newest first. The window is the measure's own, else the last 180 days.
+    """
+    quoted: dict[str, tuple[Evidence, ...]] = {}
+    for name in signal_ids:
+        signal = catalogue.definitions.signals.get(name)
+        if signal is None or signal.evidence is None or signal.evidence.table not in database.tables:
+            continue
+        rows = _newest(
+            database.tables[signal.evidence.table], signal.evidence, account_id, as_of, _reach(signal.measure)
+        )
+        quoted[name] = tuple(
+            _evidence(signal.evidence.table, row) for row in database.connection.to_pyarrow(rows).to_pylist()
+        )
+    return quoted
+
+
+def _reach(measure: schema.Measure) -> int | None:
+    """Days that the measure looks back; None for all that is known."""
+    if isinstance(measure, schema.RecencyMeasure | schema.SilenceMeasure | schema.NewnessMeasure):
+        return None
+    window = getattr(measure, "window_days", None)
+    if window is None:
+        for part in ("aggregate", "of"):
+            window = window or getattr(getattr(measure, part, None), "window_days", None)
+    return int(window) if window else REACH_DAYS
+
+
+def _newest(
+    table: ir.Table, evidence: schema.Rows, account_id: str, as_of: dt.datetime, reach: int | None
+) -> ir.Table:
+    moment = ibis.literal(as_of, type="timestamp")
+    known = matching(
+        table.filter(
+            (table.account_id == account_id) & (table.known_from <= moment) & (table.known_until > moment)
+        ),
+        evidence.any_of,
+    )
+    when = _when(known)
+    if reach is not None:
+        known = known.filter((when > moment - days(reach)) & (when <= moment))
+    told = [column for column in TOLD if column in known.columns]
+    return (
+        known.mutate(_when=when)
+        .order_by([ibis.desc("_when"), "row_key"])
+        .limit(MOST_ROWS)
+        .select("row_key", "_when", *told)
+    )
+
+
+def _when(rows: ir.Table) -> ir.Value:
+    if "occurred_at" in rows.columns:
+        return rows.occurred_at
+    return rows.valid_from.cast("timestamp") if "valid_from" in rows.columns else rows.known_from
+
+
+def _evidence(table: str, row: dict[str, Any]) -> Evidence:
+    told = [f"{name}: {_short(row[name])}" for name in TOLD if row.get(name) is not None]
+    happened: dt.datetime = row["_when"]
+    if table_contracts()[table].kind == "event" and happened.time() == dt.time():
+        happened -= dt.timedelta(days=1)  # a date without a time was counted from the next midnight
+    return Evidence(table, row["row_key"], happened, ", ".join(told))
+
+
+def _short(value: object) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= QUOTED else text[: QUOTED - 1] + "…"

@@ -1,0 +1,559 @@
+"""What each measure kind makes of its quantities: a value, or the reason why there is none.
+
+One function a kind, vectorised over n pairs of account and date. The order of reasons, where several hold:
+not connected, not applicable, not delivered or too short a history, too few, nothing to divide by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.catalogue import schema
+from features.measures.coverage import Coverage
+from features.measures.quantities import (
+    SECONDS_A_DAY,
+    ActiveBlocks,
+    Answers,
+    ContactState,
+    Duration,
+    LastDebut,
+    LastTime,
+    Level,
+    LevelAhead,
+    Nameless,
+    NearDeadlineRows,
+    Offered,
+    OpenAt,
+    Quantity,
+    ServiceWindow,
+    Total,
+)
+from features.readings import KNOWN_LETTER, UnknownReason
+
+Floats = npt.NDArray[np.float64]
+Letters = npt.NDArray[np.str_]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Shape (n,) values (NaN where unknown) and letters (``.`` where known)."""
+
+    values: Floats
+    letters: Letters
+
+
+@dataclass
+class Known:
+    """What is known of n pairs of account and date; asks for quantities, and remembers which were asked for.
+
+    Measures are read twice: first with n = 0, to learn which quantities they need; then with the numbers.
+    """
+
+    size: int
+    day: Floats  # the date's day since 1970
+    seconds: Floats  # the date's moment, seconds since 1970
+    service_start: Floats  # day since 1970, NaN unknown
+    stage: npt.NDArray[np.str_]  # "" unknown
+    coverage: Coverage
+    connected: frozenset[str]
+    ended_columns: dict[str, str]
+    numbers: dict[Quantity, Floats] = field(default_factory=dict)
+    asked: dict[Quantity, None] = field(default_factory=dict)
+
+    def number(self, quantity: Quantity) -> Floats:
+        """Shape (n,): the quantity, NaN where there are no rows."""
+        if quantity.table not in self.connected:
+            return np.full(self.size, np.nan)
+        self.asked[quantity] = None
+        return self.numbers.get(quantity, np.full(self.size, np.nan))
+
+    def count(self, quantity: Quantity) -> Floats:
+        """Shape (n,): the quantity, 0 where there are no rows."""
+        return np.nan_to_num(self.number(quantity), nan=0.0)
+
+    def service_days(self) -> Floats:
+        """Shape (n,): whole days since service start; NaN unknown."""
+        return self.day - self.service_start
+
+    def window(self, table: str, window_days: int | None, until_days_ago: int = 0) -> Letters:
+        """Shape (n,): whether the window is covered, from service start on."""
+        end = self.day - until_days_ago
+        if window_days is None:
+            return self.since(table, np.full(self.size, -np.inf))
+        start = end - window_days
+        letters = self.coverage.status(table, np.fmax(start, self.service_start), end)
+        if until_days_ago:
+            # An earlier window says nothing of an account that was not there through all of it.
+            return first_reason(letters, (self.service_start > start, UnknownReason.HISTORY_TOO_SHORT))
+        return letters
+
+    def since(self, table: str, start: Floats) -> Letters:
+        """Shape (n,): whether every day from `start` (or service start, if later) is covered."""
+        if table not in self.coverage.spans:
+            return np.full(self.size, UnknownReason.NOT_CONNECTED.letter)
+        begin = np.fmax(start, self.service_start)
+        begin = np.where(np.isfinite(begin), begin, self.coverage.first_day(table))
+        begin = np.where(np.isfinite(begin), begin, self.day - 1)
+        return self.coverage.status(table, begin, self.day)
+
+
+def first_reason(*reasons: Letters | tuple[Mask, UnknownReason]) -> Letters:
+    """Combine reasons, the first that holds wins; pairs of (where, why) or letters."""
+    letters: Letters | None = None
+    for reason in reasons:
+        new = np.where(reason[0], reason[1].letter, KNOWN_LETTER) if isinstance(reason, tuple) else reason
+        letters = new if letters is None else np.where(letters == KNOWN_LETTER, new, letters)
+    assert letters is not None
+    return letters
+
+
+def answer_unless(values: Floats, *reasons: Letters | tuple[Mask, UnknownReason]) -> Answer:
+    """Give `values` where none of the reasons holds; not connected and not applicable come before all others."""
+    letters = _in_order(first_reason(*reasons), reasons)
+    return Answer(np.where(letters == KNOWN_LETTER, values, np.nan), letters)
+
+
+def _in_order(letters: Letters, reasons: tuple[Letters | tuple[Mask, UnknownReason], ...]) -> Letters:
+    """Not connected, then not applicable, win over whatever was found first."""
+    for reason in (UnknownReason.NOT_APPLICABLE, UnknownReason.NOT_CONNECTED):
+        for given in reasons:
+            if isinstance(given, tuple):
+                holds = given[0] if given[1] is reason else np.zeros(len(letters), dtype=bool)
+            else:
+                holds = given == reason.letter
+            letters = np.where(holds, reason.letter, letters)
+    return letters
+
+
+def _divided(numerator: Floats, denominator: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return numerator / denominator
+
+
+def _covered(aggregate: schema.Aggregate, known: Known) -> Letters:
+    reach = aggregate.window_days
+    if reach is not None and aggregate.by_known_since is not None:
+        reach += aggregate.by_known_since.days
+    return known.window(aggregate.table, reach, aggregate.until_days_ago)
+
+
+# --- one function a kind --------------------------------------------------------------------------------------
+
+
+def _aggregate(measure: schema.AggregateMeasure, known: Known) -> Answer:
+    aggregate = measure.aggregate
+    covered = _covered(aggregate, known)
+    if aggregate.of == "mean":
+        total = known.count(Total(aggregate.model_copy(update={"of": "sum"})))
+        rows = known.count(Total(aggregate, given_only=True))
+        return answer_unless(_divided(total, rows), covered, (rows < measure.minimum_rows, UnknownReason.TOO_FEW))
+    value = known.count(Total(aggregate))
+    for bonus in measure.bonuses:
+        value = value + bonus.points * (_bonus(bonus, aggregate, known) > 0)
+    return answer_unless(value, covered)
+
+
+def _bonus(bonus: schema.Bonus, aggregate: schema.Aggregate, known: Known) -> Floats:
+    if bonus.near_deadline is not None:
+        if "contracts" not in known.connected:
+            return np.zeros(known.size)
+        return known.count(NearDeadlineRows(aggregate, bonus.near_deadline))
+    assert bonus.filter is not None
+    narrowed = tuple({**chosen, **bonus.filter} for chosen in aggregate.any_of or ({},))
+    return known.count(Total(aggregate.model_copy(update={"of": "rows", "columns": (), "any_of": narrowed})))
+
+
+def _ratio(measure: schema.RatioMeasure, known: Known) -> Answer:
+    of, per = known.count(Total(measure.of)), known.count(Total(measure.per))
+    value = _divided(of, per) * measure.scale
+    low_side, comfortable = measure.low_side, measure.comfortable
+    if low_side is not None and comfortable is not None and comfortable.at_least is not None:
+        table = low_side.and_none_of.table
+        judged = (
+            (per >= low_side.minimum_base)
+            & np.isin(known.stage, low_side.stages)
+            & (known.window(table, low_side.and_none_of.window_days) == KNOWN_LETTER)
+            & (known.count(Total(low_side.and_none_of)) == 0)
+        )
+        value = np.where(judged, value, np.fmax(value, comfortable.at_least))
+    return answer_unless(
+        value, _covered(measure.of, known), _covered(measure.per, known), (per == 0, UnknownReason.NO_BASE)
+    )
+
+
+def _licences_connected(known: Known) -> tuple[Mask, UnknownReason]:
+    return (np.full(known.size, "contracts" not in known.connected), UnknownReason.NOT_CONNECTED)
+
+
+def _utilisation(measure: schema.UtilisationMeasure, known: Known) -> Answer:
+    people = known.count(Total(measure.people))
+    sums = known.count(Nameless(measure.people))
+    now, before = known.number(Level("licences")), known.number(Level("licences", measure.held_days))
+    held = np.where(np.isnan(now) | np.isnan(before), 0.0, np.fmin(now, before))
+    return answer_unless(
+        _divided(people, held),
+        _licences_connected(known),
+        ((people == 0) & (sums > 0), UnknownReason.NOT_APPLICABLE),
+        _covered(measure.people, known),
+        (held <= 0, UnknownReason.NO_BASE),
+    )
+
+
+def _onboarding(measure: schema.OnboardingAdoptionMeasure, known: Known) -> Answer:
+    if "contracts" not in known.connected:
+        return answer_unless(np.full(known.size, np.nan), _licences_connected(known))
+    people = known.count(ServiceWindow(measure.people, measure.from_day, measure.to_day))
+    sums = known.count(ServiceWindow(measure.people, measure.from_day, measure.to_day, nameless=True))
+    licences = known.number(Level("licences", service_day=measure.to_day))
+    served = known.service_days()
+    start = known.service_start + measure.from_day - 1
+    end = known.service_start + measure.to_day
+    outside = ~((served >= measure.to_day) & (served < measure.until_day))
+    return answer_unless(
+        _divided(people, licences),
+        (outside | ((people == 0) & (sums > 0)), UnknownReason.NOT_APPLICABLE),
+        known.coverage.status(measure.people.table, np.nan_to_num(start), np.nan_to_num(end)),
+        (~(licences > 0), UnknownReason.NO_BASE),
+    )
+
+
+def _level_change(measure: schema.LevelChangeMeasure, known: Known) -> Answer:
+    changes = []
+    for column in ("licences", "arr"):
+        now = known.number(Level(column))
+        ahead = known.number(LevelAhead(column))
+        before = known.number(Level(column, measure.days_ago))
+        changes.append((np.fmin(now, np.where(np.isnan(ahead), np.inf, ahead)), now, before))
+    (lowest, now, before), (lowest_value, now_value, before_value) = changes
+    usable = ~np.isnan(now) & ~np.isnan(before)
+    lowest = np.where(usable, lowest, np.where(np.isnan(now_value), np.nan, lowest_value))
+    before = np.where(usable, before, before_value)
+    return answer_unless(
+        _divided(lowest, before) - 1.0,
+        _licences_connected(known),
+        (~(known.service_days() >= measure.days_ago), UnknownReason.HISTORY_TOO_SHORT),
+        (~(before > 0) | np.isnan(lowest), UnknownReason.NO_BASE),
+    )
+
+
+def _trend(measure: schema.TrendMeasure, known: Known) -> Answer:
+    def windows(aggregate: schema.Aggregate) -> tuple[Floats, Floats]:
+        recent = aggregate.model_copy(update={"window_days": measure.recent_days})
+        baseline = aggregate.model_copy(
+            update={"window_days": measure.baseline_days, "until_days_ago": measure.recent_days}
+        )
+        return known.count(Total(recent)), known.count(Total(baseline))
+
+    table = measure.of.table
+    if table not in known.connected:
+        return answer_unless(np.full(known.size, np.nan), known.window(table, measure.recent_days))
+    recent, baseline = windows(measure.of)
+    other_recent, other_baseline = windows(measure.fallback)
+    named = (recent + baseline) > 0
+    recent, baseline = np.where(named, recent, other_recent), np.where(named, baseline, other_baseline)
+    turn = known.day - measure.recent_days
+    recent_days = known.coverage.days(table, np.fmax(turn, known.service_start), known.day)
+    baseline_start = np.fmax(turn - measure.baseline_days, known.service_start)
+    baseline_days = known.coverage.days(table, baseline_start, turn)
+    return answer_unless(
+        _divided(_divided(recent, recent_days), _divided(baseline, baseline_days)),
+        (baseline_days < measure.minimum_baseline_days, UnknownReason.HISTORY_TOO_SHORT),
+        (recent_days == 0, UnknownReason.NOT_DELIVERED),
+        (baseline == 0, UnknownReason.NO_BASE),
+    )
+
+
+def _days_since(moment: Floats, known: Known) -> Floats:
+    return np.floor((known.seconds - moment) / SECONDS_A_DAY)
+
+
+def _recency(measure: schema.RecencyMeasure, known: Known) -> Answer:
+    last = known.number(LastTime(measure.rows))
+    since = np.where(np.isnan(last), known.service_days(), _days_since(last, known))
+    last_day = np.floor((last - 1) / SECONDS_A_DAY)
+    covered = known.since(measure.rows.table, np.where(np.isnan(last), -np.inf, last_day + 1))
+    return answer_unless(since, _never_short(covered, ~np.isnan(last)), (np.isnan(since), UnknownReason.NO_BASE))
+
+
+def _never_short(letters: Letters, seen: Mask) -> Letters:
+    """After a row was seen, a hole in the feed is a hole: the history is not too short."""
+    short = (letters == UnknownReason.HISTORY_TOO_SHORT.letter) & seen
+    return np.where(short, UnknownReason.NOT_DELIVERED.letter, letters)
+
+
+def _breadth(measure: schema.BreadthMeasure, known: Known) -> Answer:
+    used = known.count(
+        Total(
+            schema.Aggregate(
+                table=measure.rows.table,
+                any_of=measure.rows.any_of,
+                of="distinct",
+                columns=(measure.column,),
+                window_days=measure.window_days,
+                until_days_ago=measure.until_days_ago,
+            )
+        )
+    )
+    offered = known.count(
+        Offered(
+            measure.rows,
+            measure.column,
+            measure.window_days,
+            measure.until_days_ago,
+            by_plans_table="plans" in known.connected,
+        )
+    )
+    return answer_unless(
+        _divided(used, offered),
+        known.window(measure.rows.table, measure.window_days, measure.until_days_ago),
+        (offered == 0, UnknownReason.NO_BASE),
+    )
+
+
+def _newness(measure: schema.NewnessMeasure, known: Known) -> Answer:
+    debuts = [known.number(LastDebut(measure.rows, column)) for column in measure.columns]
+    latest = np.fmax.reduce(debuts)
+    value = np.where(np.isnan(latest), known.service_days(), _days_since(latest, known))
+    served = known.service_days()
+    return answer_unless(
+        value,
+        known.window(measure.rows.table, measure.history_days),
+        (~(served >= measure.history_days), UnknownReason.HISTORY_TOO_SHORT),
+    )
+
+
+def _median_duration(measure: schema.MedianDurationMeasure, known: Known) -> Answer:
+    ended = known.ended_columns.get(measure.rows.table, "")
+
+    def of(number: str) -> Duration:
+        return Duration(measure.rows, ended, measure.window_days, number)
+
+    company = known.count(of("company_median"))
+    return answer_unless(
+        _divided(known.number(of("median")), company),
+        known.window(measure.rows.table, measure.window_days),
+        (known.count(of("count")) < measure.minimum_rows, UnknownReason.TOO_FEW),
+        (company <= 0, UnknownReason.NO_BASE),
+    )
+
+
+def _open_at(measure: schema.OpenAtMeasure, known: Known) -> Answer:
+    ended = known.ended_columns.get(measure.rows.table, "")
+    value = known.count(OpenAt(measure.rows, ended, measure.ended_within_days))
+    for bonus in measure.bonuses:
+        old = known.count(OpenAt(measure.rows, ended, 0, bonus.open_longer_than_days))
+        value = value + bonus.points * (old > 0)
+    return answer_unless(value, known.window(measure.rows.table, max(measure.ended_within_days, 1)))
+
+
+def _latest(measure: schema.LatestMeasure, known: Known) -> Answer:
+    mean = known.number(Answers(measure.rows, measure.by, measure.column, measure.window_days, "mean"))
+    covered = known.window(measure.rows.table, measure.window_days)
+    return answer_unless(mean, covered, (np.isnan(mean), UnknownReason.TOO_FEW))
+
+
+def _delta(measure: schema.DeltaMeasure, known: Known) -> Answer:
+    change = known.number(Answers(measure.rows, measure.by, measure.column, measure.window_days, "change"))
+    covered = known.window(measure.rows.table, measure.window_days)
+    # Answers older than the feed cannot change what the two latest say: only a hole since then could.
+    short = (covered == UnknownReason.HISTORY_TOO_SHORT.letter) & ~np.isnan(change)
+    return answer_unless(change, np.where(short, KNOWN_LETTER, covered), (np.isnan(change), UnknownReason.TOO_FEW))
+
+
+def _blocks(measure: schema.BlocksMeasure, known: Known) -> Answer:
+    def rows(chosen: schema.Filter, block: int) -> Floats:
+        return known.count(
+            Total(
+                schema.Aggregate(
+                    table=measure.table,
+                    any_of=(chosen,),
+                    window_days=measure.block_days,
+                    until_days_ago=block * measure.block_days,
+                )
+            )
+        )
+
+    worse = [rows(measure.more, block) > rows(measure.than, block) for block in range(measure.blocks)]
+    return answer_unless(
+        np.sum(worse, axis=0, dtype=np.float64),
+        known.window(measure.table, measure.blocks * measure.block_days),
+    )
+
+
+def _silence(measure: schema.SilenceMeasure, known: Known) -> Answer:
+    last = known.number(LastTime(measure.rows))
+    since = _days_since(last, known)
+    active = known.count(ActiveBlocks(measure.rows, measure.of_blocks, measure.block_days))
+    steady = (active >= measure.active_blocks) & (since <= measure.kept_days)
+    last_day = np.floor((last - 1) / SECONDS_A_DAY)
+    covered = known.since(measure.rows.table, np.where(np.isnan(last), -np.inf, last_day + 1))
+    return answer_unless(since, (~steady, UnknownReason.NOT_APPLICABLE), _never_short(covered, ~np.isnan(last)))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    holds: Mask
+    letters: Letters
+
+
+def _condition(condition: Any, known: Known) -> _Judged:
+    return _CONDITIONS[type(condition)](condition, known)
+
+
+def _at_least(condition: schema.AtLeast, known: Known) -> _Judged:
+    return _Judged(known.count(Total(condition.aggregate)) >= condition.rows, _covered(condition.aggregate, known))
+
+
+def _no_rows(condition: schema.NoRows, known: Known) -> _Judged:
+    rows, covered = known.count(Total(condition.aggregate)), _covered(condition.aggregate, known)
+    # Somebody was seen: the condition fails whatever the holes hide.
+    return _Judged((rows == 0) & (covered == KNOWN_LETTER), np.where(rows > 0, KNOWN_LETTER, covered))
+
+
+def _latest_at_most(condition: schema.LatestAtMost, known: Known) -> _Judged:
+    def answers(number: str) -> Floats:
+        return known.number(
+            Answers(
+                condition.rows,
+                condition.by,
+                condition.column,
+                condition.window_days,
+                number,
+                condition.at_most,
+                condition.roles if number == "low_in_role" else (),
+            )
+        )
+
+    low = answers("low")
+    covered = known.window(condition.rows.table, condition.window_days)
+    letters = first_reason(covered, (np.isnan(low), UnknownReason.TOO_FEW))
+    if not condition.roles:
+        return _Judged(np.nan_to_num(low) > 0, letters)
+    if "contacts" not in known.connected:
+        unjudged = (letters == KNOWN_LETTER) & (low > 0)
+        return _Judged(
+            np.zeros(known.size, dtype=bool),
+            np.where(unjudged, UnknownReason.NOT_CONNECTED.letter, letters),
+        )
+    return _Judged(np.nan_to_num(answers("low_in_role")) > 0, letters)
+
+
+def _above_own_rate(condition: schema.AboveOwnRate, known: Known) -> _Judged:
+    aggregate = condition.aggregate
+    assert aggregate.window_days is not None  # checked when the catalogue is loaded
+    if aggregate.table not in known.connected:
+        return _Judged(np.zeros(known.size, dtype=bool), np.full(known.size, UnknownReason.NOT_CONNECTED.letter))
+    recent = known.count(Total(aggregate))
+    earlier = aggregate.model_copy(
+        update={"window_days": condition.baseline_days, "until_days_ago": aggregate.window_days}
+    )
+    baseline = known.count(Total(earlier))
+    turn = known.day - aggregate.window_days
+    start = np.fmax(turn - condition.baseline_days, known.service_start)
+    baseline_days = known.coverage.days(aggregate.table, start, turn)
+    recent_days = known.coverage.days(aggregate.table, np.fmax(turn, known.service_start), known.day)
+    letters = first_reason(
+        _covered(aggregate, known),
+        (baseline_days < condition.minimum_baseline_days, UnknownReason.HISTORY_TOO_SHORT),
+    )
+    holds = _divided(recent, recent_days) > _divided(baseline, baseline_days)
+    return _Judged(holds & (letters == KNOWN_LETTER), letters)
+
+
+def _contact_lost(condition: schema.ContactLost, known: Known) -> _Judged:
+    def people(roles: tuple[str, ...], number: str) -> Floats:
+        return known.count(ContactState(roles, condition.window_days, number))
+
+    ever = people(condition.roles, "ever") > 0
+
+    def of(number: str) -> Floats:
+        own = people(condition.roles, number)
+        if not condition.fallback_roles:
+            return own
+        return np.where(ever, own, people(condition.fallback_roles, number))
+
+    staying, left, succeeded = of("staying"), of("left"), of("succeeded")
+    if condition.change == "gone":
+        holds = (staying == 0) & (succeeded == 0)
+    else:
+        holds = (staying > 0) & ((left > 0) | (of("new_title") > 0))
+    return _Judged(holds, known.window("contacts", condition.window_days))
+
+
+_CONDITIONS: dict[type, Callable[[Any, Known], _Judged]] = {
+    schema.AtLeast: _at_least,
+    schema.NoRows: _no_rows,
+    schema.LatestAtMost: _latest_at_most,
+    schema.AboveOwnRate: _above_own_rate,
+    schema.ContactLost: _contact_lost,
+}
+
+
+def _coded(measure: schema.CodedMeasure, known: Known) -> Answer:
+    value = np.zeros(known.size)
+    letters = np.full(known.size, KNOWN_LETTER)
+    for code in sorted(measure.codes, key=lambda code: code.code):
+        judged = _condition(code.condition, known)
+        holds = judged.holds & (judged.letters == KNOWN_LETTER)
+        unjudged = judged.letters != KNOWN_LETTER
+        value = np.where(holds, float(code.code), value)
+        # A code that holds settles the answer; one that cannot be judged unsettles a clear one only.
+        letters = np.where(holds, KNOWN_LETTER, np.where(unjudged & (value == 0), judged.letters, letters))
+    return Answer(np.where(letters == KNOWN_LETTER, value, np.nan), letters)
+
+
+_KINDS: dict[type, Callable[[Any, Known], Answer]] = {
+    schema.AggregateMeasure: _aggregate,
+    schema.RatioMeasure: _ratio,
+    schema.UtilisationMeasure: _utilisation,
+    schema.OnboardingAdoptionMeasure: _onboarding,
+    schema.LevelChangeMeasure: _level_change,
+    schema.TrendMeasure: _trend,
+    schema.RecencyMeasure: _recency,
+    schema.BreadthMeasure: _breadth,
+    schema.NewnessMeasure: _newness,
+    schema.MedianDurationMeasure: _median_duration,
+    schema.OpenAtMeasure: _open_at,
+    schema.LatestMeasure: _latest,
+    schema.DeltaMeasure: _delta,
+    schema.BlocksMeasure: _blocks,
+    schema.SilenceMeasure: _silence,
+    schema.CodedMeasure: _coded,
+}
+
+
+def measured(measure: schema.Measure, known: Known) -> Answer:
+    """Read one measure for all pairs.
+
+    Parameters
+    ----------
+    measure
+        Any of the catalogue's kinds.
+    known
+        The pairs, and where quantities are asked of.
+
+    Returns
+    -------
+    Answer
+        Shape (n,) values in the signal's unit, NaN with a reason where unknown.
+    """
+    return _KINDS[type(measure)](measure, known)
+
+
+def apply_rules(answer: Answer, applies: schema.Applies, unless: Answer | None, known: Known) -> Answer:
+    """Make a reading ``not_applicable`` where the signal's question makes no sense.
+
+    An account whose stage is not known may be in any: the question stands.
+    """
+    outside = np.zeros(known.size, dtype=bool)
+    if applies.stages:
+        outside |= (known.stage != "") & ~np.isin(known.stage, applies.stages)
+    if applies.unless is not None and unless is not None:
+        outside |= np.nan_to_num(unless.values, nan=-np.inf) >= applies.unless.at_least
+    return answer_unless(answer.values, answer.letters, (outside, UnknownReason.NOT_APPLICABLE))

@@ -1,0 +1,148 @@
+"""A delivered table's rows in the contract's types, without those that break the contract."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from features.sources import sql
+from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
+from features.sources.delivery import Delivered
+
+ACCOUNT_IDS = "account_ids"  # every account that the company ever delivered
+_RECORDED = ColumnContract(type=ColumnType.TIME)
+
+
+def columns_there(delivered: Delivered) -> dict[str, ColumnContract]:
+    """Return the contract's columns that were delivered, ``recorded_at`` last."""
+    columns = {**delivered.contract.columns, RECORDED_AT: _RECORDED}
+    return {name: column for name, column in columns.items() if name in delivered.raw_name}
+
+
+def raw(name: str) -> str:
+    """Name a raw value beside the one read from it."""
+    return sql.name(f"raw {name}")
+
+
+def read_columns(delivered: Delivered) -> str:
+    """Return a select of every delivered column twice: as it is (``raw x``), and read as its type (``x``)."""
+    columns = columns_there(delivered)
+    originals = ", ".join(f"{sql.name(delivered.raw_name[c])} AS {raw(c)}" for c in columns)
+    values = ", ".join(
+        f"{sql.read(raw(c), raw_type(delivered, c), column.type)} AS {sql.name(c)}"
+        for c, column in columns.items()
+    )
+    return f"SELECT *, {values} FROM (SELECT {originals} FROM {delivered.relation})"
+
+
+def raw_type(delivered: Delivered, column: str) -> str:
+    """Return the type in which the company delivers a column."""
+    return delivered.raw_types[delivered.raw_name[column]]
+
+
+def unreadable(delivered: Delivered, column: str) -> str:
+    """Return the condition that something is given and cannot be read as the contract's type."""
+    return f"({sql.given(raw(column), raw_type(delivered, column))} AND {sql.name(column)} IS NULL)"
+
+
+def as_the_contract_says(delivered: Delivered) -> str:
+    """Return the condition that a row keeps the contract."""
+    conditions = []
+    for name, column in columns_there(delivered).items():
+        if column.required:
+            conditions.append(f"{sql.name(name)} IS NOT NULL")
+        elif column.type is not ColumnType.TEXT:  # any value can be read as text
+            conditions.append(f"NOT coalesce({unreadable(delivered, name)}, false)")
+        if allowed := sql.allowed(sql.name(name), column):
+            conditions.append(f"coalesce({allowed}, true)")
+    return " AND ".join(conditions) or "true"
+
+
+def of_known_account(delivered: Delivered) -> str:
+    """Return the condition that a row's account is one of the company's (or that it needs none)."""
+    if "account_id" not in delivered.raw_name or delivered.table == "accounts":
+        return "true"
+    known = f"account_id IN (SELECT account_id FROM {ACCOUNT_IDS})"
+    return known if "account_id" in delivered.contract.required else f"(account_id IS NULL OR {known})"
+
+
+def normalised_rows(delivered: Delivered, truncated_at: dt.datetime | None = None, read: str | None = None) -> str:
+    """Return the select of a table's rows, before their versions are told apart.
+
+    All columns of the contract, ``row_key``, ``recorded_at`` (the one given, else when the contract takes
+    such a row as known), for events ``occurred_at``, then ``known_from`` and ``known_until``.
+    `read` names the rows of :func:`read_columns` where they are at hand.
+    """
+    contract, there = delivered.contract, columns_there(delivered)
+    selected = [
+        f"{_value(name, column, name in there)} AS {sql.name(name)}" for name, column in contract.columns.items()
+    ]
+    occurred = _occurred(delivered)
+    if occurred is not None and contract.occurred != "occurred_at":
+        selected.append(f"{occurred} AS occurred_at")
+    recorded = recorded_at(delivered)
+    known_from = recorded if occurred is None else f"greatest({occurred}, {recorded})"
+    rows = (
+        f"SELECT {', '.join(selected)}, {_row_key(delivered)} AS row_key, {recorded} AS recorded_at, "
+        f"{known_from} AS known_from, {sql.NEVER} AS known_until "
+        f"FROM {read or f'({read_columns(delivered)})'} "
+        f"WHERE {as_the_contract_says(delivered)} AND {of_known_account(delivered)}"
+    )
+    if truncated_at is None:
+        return rows
+    return f"SELECT * FROM ({rows}) WHERE recorded_at <= {sql.moment(truncated_at)}"
+
+
+def recorded_at(delivered: Delivered) -> str:
+    """Return when a row became known: as given, else as the contract takes it."""
+    occurred = _occurred(delivered)
+    dates = [c for c in delivered.contract.known if c in delivered.raw_name]
+    taken = occurred or (f"coalesce({_counted_from(dates)}, {sql.ALWAYS})" if dates else sql.ALWAYS)
+    return f"coalesce({RECORDED_AT}, {taken})" if delivered.dated else taken
+
+
+def content(delivered: Delivered) -> list[str]:
+    """Return the columns that make a row what it is, quoted."""
+    return [sql.name(column) for column in delivered.contract.columns]
+
+
+def _value(name: str, column: ColumnContract, there: bool) -> str:
+    if not there:
+        return sql.default(column)
+    return sql.name(name) if column.default is None else f"coalesce({sql.name(name)}, {sql.default(column)})"
+
+
+def _occurred(delivered: Delivered) -> str | None:
+    column = delivered.contract.occurred
+    if column is None:
+        return None
+    is_date = delivered.contract.columns[column].type is ColumnType.DATE
+    return sql.next_midnight(sql.name(column)) if is_date else sql.name(column)
+
+
+def _counted_from(dates: Sequence[str]) -> str:
+    return sql.next_midnight(f"coalesce({', '.join(sql.name(date) for date in dates)})")
+
+
+def _row_key(delivered: Delivered) -> str:
+    by_content = _content_key(delivered)
+    match delivered.key:
+        case ():
+            return by_content
+        case (column,) if delivered.contract.key == (column,):
+            key = f"CAST({sql.name(column)} AS VARCHAR)"
+            required = delivered.contract.columns[column].required
+            return key if required else f"coalesce({key}, {by_content})"
+        case columns:
+            # Doubling the slash within values keeps ("a /", "b") and ("a", "/ b") apart.
+            parts = [f"coalesce(replace(CAST({sql.name(c)} AS VARCHAR), '/', '//'), '')" for c in columns]
+            return f"concat_ws(' / ', {', '.join(parts)})"
+
+
+def _content_key(delivered: Delivered) -> str:
+    parts = [
+        f"coalesce(replace(CAST({sql.name(c)} AS VARCHAR), '/', '//'), '')"
+        for c in columns_there(delivered)
+        if c != RECORDED_AT
+    ]
+    return f"md5(concat_ws(' / ', {', '.join(parts)}))"

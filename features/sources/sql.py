@@ -1,0 +1,179 @@
+"""SQL text for the embedded DuckDB: names and values quoted, and each contract type read from raw ones."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from features.sources.contract import ColumnContract, ColumnType
+
+SQL_TYPES = {
+    ColumnType.TEXT: "VARCHAR",
+    ColumnType.INTEGER: "BIGINT",
+    ColumnType.NUMBER: "DOUBLE",
+    ColumnType.YES_NO: "BOOLEAN",
+    ColumnType.DATE: "DATE",
+    ColumnType.TIME: "TIMESTAMP",
+}
+ALWAYS = "TIMESTAMP '1900-01-01 00:00:00'"
+NEVER = "TIMESTAMP '9999-12-31 00:00:00'"
+
+_WHOLE = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$")
+_FLOAT = re.compile(r"^(DOUBLE|FLOAT|REAL|DECIMAL.*)$")
+_TEXT = re.compile(r"^(VARCHAR|ENUM.*|UUID|JSON|\"NULL\")$")
+_LOCAL_TIME = re.compile(r"^TIMESTAMP(_S|_MS|_NS|_US)?$")
+_ZONED_TIME = "TIMESTAMP WITH TIME ZONE"
+
+
+def name(identifier: str) -> str:
+    """Quote an identifier.
+
+    >>> name('the "best" column')
+    '"the ""best"" column"'
+    """
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """Quote a text.
+
+    >>> text("Mary's file.csv")
+    "'Mary''s file.csv'"
+    """
+    return "'" + value.replace("'", "''") + "'"
+
+
+def moment(value: dt.datetime) -> str:
+    """Return a timestamp literal, whole seconds.
+
+    >>> moment(dt.datetime(2025, 6, 30, 12))
+    "TIMESTAMP '2025-06-30 12:00:00'"
+    """
+    return f"TIMESTAMP '{value.replace(tzinfo=None, microsecond=0).isoformat(sep=' ')}'"
+
+
+def next_midnight(date: str) -> str:
+    """Return when a date counts from: the end of that day."""
+    return f"(CAST({date} AS TIMESTAMP) + INTERVAL 1 DAY)"
+
+
+def given(raw: str, raw_type: str) -> str:
+    """Return whether a raw value says anything: neither null nor blank text."""
+    return f"(trim(CAST({raw} AS VARCHAR)) <> '')" if _TEXT.match(raw_type) else f"({raw} IS NOT NULL)"
+
+
+def is_text(raw_type: str) -> bool:
+    """Return whether a raw column holds text."""
+    return bool(_TEXT.match(raw_type))
+
+
+def is_number(raw_type: str) -> bool:
+    """Return whether a raw column holds numbers."""
+    return bool(_WHOLE.match(raw_type) or _FLOAT.match(raw_type))
+
+
+def read(raw: str, raw_type: str, column_type: ColumnType) -> str:
+    """Return the expression that reads a raw column as a type of the contract; null where it cannot be read.
+
+    Times with a zone become UTC and lose their fraction of a second; a date given for a time counts from the
+    next midnight. Numbers that are not finite cannot be read, nor can an integer with a fraction.
+
+    Parameters
+    ----------
+    raw
+        The raw column, quoted.
+    raw_type
+        Its type, as DuckDB's ``DESCRIBE`` names it.
+    column_type
+        The type that the contract asks for.
+    """
+    source = f"nullif(trim(CAST({raw} AS VARCHAR)), '')" if is_text(raw_type) else raw
+    expression = _READERS[column_type](source, raw_type)
+    return f"CAST({expression or 'NULL'} AS {SQL_TYPES[column_type]})"
+
+
+def _as_text(raw: str, raw_type: str) -> str:
+    if _FLOAT.match(raw_type):  # ids that a data frame with gaps has turned into floats: 7.0 is "7"
+        whole = f"TRY_CAST({raw} AS HUGEINT)"
+        return f"CASE WHEN {raw} = {whole} THEN CAST({whole} AS VARCHAR) ELSE CAST({raw} AS VARCHAR) END"
+    return f"CAST({raw} AS VARCHAR)"
+
+
+def _as_number(raw: str, raw_type: str) -> str | None:
+    if not (is_text(raw_type) or is_number(raw_type)):
+        return None
+    number = f"TRY_CAST({raw} AS DOUBLE)"
+    return number if _WHOLE.match(raw_type) else f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def _as_integer(raw: str, raw_type: str) -> str | None:
+    number = _as_number(raw, raw_type)
+    return number and f"CASE WHEN {number} = floor({number}) THEN TRY_CAST({number} AS BIGINT) END"
+
+
+def _as_yes_no(raw: str, raw_type: str) -> str | None:
+    if raw_type == "BOOLEAN":
+        return raw
+    if is_number(raw_type):
+        return f"CASE {raw} WHEN 1 THEN true WHEN 0 THEN false END"
+    if not is_text(raw_type):
+        return None
+    yes, no = "('yes', 'y', 'true', 't', '1', '1.0')", "('no', 'n', 'false', 'f', '0', '0.0')"
+    return f"CASE WHEN lower({raw}) IN {yes} THEN true WHEN lower({raw}) IN {no} THEN false END"
+
+
+# DuckDB also reads "epoch" and "infinity" as times; nobody means them. Only short texts are looked at this
+# way: a regular expression over every full timestamp would double the time to open a large table.
+_ONLY_A_DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}$"
+
+
+def _as_date(raw: str, raw_type: str) -> str | None:
+    if raw_type == "DATE" or _LOCAL_TIME.match(raw_type) or raw_type == _ZONED_TIME:
+        return f"CASE WHEN isfinite({raw}) THEN CAST({raw} AS DATE) END"
+    if not is_text(raw_type):
+        return None
+    # A time with a zone is the date that it is in UTC, as everywhere.
+    date = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS DATE)"
+    return f"CASE WHEN length({raw}) > 10 OR regexp_matches({raw}, '{_ONLY_A_DATE}') THEN {date} END"
+
+
+def _as_time(raw: str, raw_type: str) -> str | None:
+    if raw_type == "DATE":
+        return f"CASE WHEN isfinite({raw}) THEN {next_midnight(raw)} END"
+    if _LOCAL_TIME.match(raw_type) or raw_type == _ZONED_TIME:
+        return f"CASE WHEN isfinite({raw}) THEN date_trunc('second', CAST({raw} AS TIMESTAMP)) END"
+    if not is_text(raw_type):
+        return None
+    date = next_midnight(f"TRY_CAST({raw} AS DATE)")
+    time = f"date_trunc('second', CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP))"
+    only_a_date = f"regexp_matches({raw}, '{_ONLY_A_DATE}')"
+    return f"CASE WHEN length({raw}) > 10 THEN {time} WHEN {only_a_date} THEN {date} END"
+
+
+_READERS = {
+    ColumnType.TEXT: _as_text,
+    ColumnType.INTEGER: _as_integer,
+    ColumnType.NUMBER: _as_number,
+    ColumnType.YES_NO: _as_yes_no,
+    ColumnType.DATE: _as_date,
+    ColumnType.TIME: _as_time,
+}
+
+
+def allowed(value: str, column: ColumnContract) -> str | None:
+    """Return the condition that a value read is one of those allowed; None where all are."""
+    conditions = []
+    if column.one_of:
+        conditions.append(f"{value} IN ({', '.join(text(item) for item in column.one_of)})")
+    if column.at_least is not None:
+        conditions.append(f"{value} >= {column.at_least!r}")
+    if column.at_most is not None:
+        conditions.append(f"{value} <= {column.at_most!r}")
+    return " AND ".join(conditions) or None
+
+
+def default(column: ColumnContract) -> str:
+    """Return what stands where nothing was given."""
+    value = column.default
+    shown = "NULL" if value is None else text(value) if isinstance(value, str) else repr(value)
+    return f"CAST({shown} AS {SQL_TYPES[column.type]})"

@@ -1,0 +1,30 @@
+"""Keepsight's command line: the sub-commands of the four packages under one name.
+
+Nothing heavy is imported here: `keepsight --help` answers before NumPy would have loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import typer
+
+app = typer.Typer(
+    name="keepsight",
+    help="Churn prediction for customer-success teams: as known on a date, explained, honest about the unknown.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for package in ("features", "training", "serving"):
+    app.add_typer(importlib.import_module(f"{package}.commands").app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

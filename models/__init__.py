@@ -1,0 +1,1 @@
+"""What a trained model is, and how it answers: pure, no HTTP, no MLflow, no clock."""

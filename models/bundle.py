@@ -1,0 +1,303 @@
+"""A trained model as a folder of text: saved whole or not at all, and refused when a byte of it has changed.
+
+::
+
+    booster.txt       the LightGBM model
+    calibration.json  a, b, the base rate and the horizon
+    scorecard.json    refitted weights, and the policy that they were fitted under
+    blend.json        kappa, churned accounts, median coverage, recipe of the interval
+    contract.json     the vectors' columns, and what stands for unknown in the booster
+    recipe.toml       how it was trained
+    model_card.md     what it is, for people
+    SHA256SUMS        digests of all of these
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from features.errors import BundleError
+from features.vectors import FeatureContract
+from models.blend import Blend, Interval
+from models.booster import contributions, load_booster, refuse_unless_readable
+from models.calibration import Platt
+from models.design import Medians
+from models.scorecard import Scorecard
+
+FORMAT = 1
+SUMS = "SHA256SUMS"
+FILES = (
+    "blend.json",
+    "booster.txt",
+    "calibration.json",
+    "contract.json",
+    "model_card.md",
+    "recipe.toml",
+    "scorecard.json",
+)
+_REMEDY = "Restore the bundle from the registry, or train again (`keepsight train`)."
+
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything that a probability comes from.
+
+    Attributes
+    ----------
+    booster_text
+        From :func:`models.booster.booster_text`.
+    platt, scorecard, blend
+        Calibration, refitted rules, and how both are blended.
+    contract, medians
+        The vectors that it reads, and what stands for unknown in the booster.
+    horizon_days
+        Length of the window that the probability is about.
+    base_rate
+        Share of the training rows that churned within the horizon.
+    recipe, model_card
+        TOML and Markdown, as they were given.
+    version
+        Name by which answers mention it; the registry's, else the digest's first 12 digits. Not part of the
+        folder.
+    """
+
+    booster_text: str
+    platt: Platt
+    scorecard: Scorecard
+    blend: Blend
+    contract: FeatureContract
+    medians: Medians
+    horizon_days: int
+    base_rate: float
+    recipe: str = ""
+    model_card: str = ""
+    given_version: str | None = field(default=None, compare=False)
+
+    @cached_property
+    def booster(self) -> Any:
+        """The LightGBM booster; safe to ask from several threads."""
+        return load_booster(self.booster_text)
+
+    @cached_property
+    def expected_margin(self) -> float:
+        """What the booster adds to an account of which nothing is said: TreeSHAP's base value (f₀)."""
+        columns = self.booster.num_feature()
+        return float(contributions(self.booster, np.zeros((1, columns)))[0, -1])
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The folder's files, in the order of their names."""
+        texts = {
+            "blend.json": _json(asdict(self.blend)),
+            "booster.txt": self.booster_text,
+            "calibration.json": _json(
+                {
+                    "a": self.platt.a,
+                    "b": self.platt.b,
+                    "base_rate": self.base_rate,
+                    "horizon_days": self.horizon_days,
+                }
+            ),
+            "contract.json": _json(
+                {
+                    "format": FORMAT,
+                    "contract": json.loads(self.contract.to_json()),
+                    "best": self.medians.best,
+                    "fills": self.medians.fills,
+                    "stale_after_days": self.medians.stale_after_days,
+                }
+            ),
+            "model_card.md": self.model_card,
+            "recipe.toml": self.recipe,
+            "scorecard.json": self.scorecard.to_json(),
+        }
+        return {name: texts[name].encode() for name in FILES}
+
+    @cached_property
+    def sums(self) -> str:
+        """The content of SHA256SUMS, as `sha256sum` writes and checks it."""
+        return "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in self.files.items())
+
+    @cached_property
+    def digest(self) -> str:
+        """64 hex digits over all of it: the same data and seed give the same digest."""
+        return hashlib.sha256(self.sums.encode()).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """The name that answers give it."""
+        return self.given_version or self.digest[:12]
+
+
+def save_bundle(bundle: Bundle, folder: Path) -> Path:
+    """Write a bundle, whole or not at all; a bundle that is there already is replaced.
+
+    Raises
+    ------
+    BundleError
+        The folder holds something else than a bundle.
+    """
+    if folder.exists() and not (folder.is_dir() and (_is_bundle(folder) or not any(folder.iterdir()))):
+        raise BundleError(f"{folder}: holds something else than a bundle. Name another folder, or empty it.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    written = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, content in {**bundle.files, SUMS: bundle.sums.encode()}.items():
+            _write(written / name, content)
+        written.chmod(0o755)
+        _sync(written)
+        _replace(written, folder)
+    except BaseException:
+        shutil.rmtree(written, ignore_errors=True)
+        raise
+    _sync(folder.parent)
+    return folder
+
+
+def load_bundle(folder: Path, *, trusted: bool = False, version: str | None = None) -> Bundle:
+    """Read a bundle back, after its digests.
+
+    Parameters
+    ----------
+    folder
+        As :func:`save_bundle` wrote it.
+    trusted
+        This process, or one it trusts, wrote the folder: the digests are verified as ever, but the booster is
+        not first parsed in a process of its own (about a second).
+    version
+        The registry's name for it, mentioned in answers.
+
+    Raises
+    ------
+    BundleError
+        A file is missing, changed or cannot be read; the message names it and says what to do.
+    """
+    contents = _verified(folder)
+    text = {name: content.decode("utf-8", errors="replace") for name, content in contents.items()}
+    if not trusted:
+        refuse_unless_readable(folder / "booster.txt")
+    contract = _read(folder, "contract.json", text, _contract)
+    calibration = _read(folder, "calibration.json", text, json.loads)
+    bundle = Bundle(
+        booster_text=text["booster.txt"],
+        platt=_read(folder, "calibration.json", text, lambda _: Platt(calibration["a"], calibration["b"])),
+        scorecard=_read(folder, "scorecard.json", text, Scorecard.from_json),
+        blend=_read(folder, "blend.json", text, _blend),
+        contract=contract[0],
+        medians=contract[1],
+        horizon_days=_read(folder, "calibration.json", text, lambda _: int(calibration["horizon_days"])),
+        base_rate=_read(folder, "calibration.json", text, lambda _: float(calibration["base_rate"])),
+        recipe=text["recipe.toml"],
+        model_card=text["model_card.md"],
+        given_version=version,
+    )
+    _refuse_unless_whole(folder, bundle)
+    return bundle
+
+
+def _refuse_unless_whole(folder: Path, bundle: Bundle) -> None:
+    """Refuse parts that do not belong together; loads the booster on the way."""
+    columns = bundle.booster.num_feature()
+    if columns != len(bundle.medians.fills):
+        raise BundleError(
+            f"{folder}: booster.txt reads {columns} columns, contract.json has {len(bundle.medians.fills)}. "
+            + _REMEDY
+        )
+    items = tuple(column.name for column in bundle.contract.items)
+    if items != bundle.scorecard.items:
+        raise BundleError(f"{folder}: scorecard.json and contract.json name different items. {_REMEDY}")
+
+
+def _verified(folder: Path) -> dict[str, bytes]:
+    """Return the files' contents, after comparing their digests."""
+    if not _is_bundle(folder):
+        raise BundleError(f"{folder}: no bundle here (no {SUMS}). {_REMEDY}")
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    contents = {}
+    for name in FILES:
+        if name not in listed:
+            raise BundleError(f"{folder / SUMS}: does not list {name}. {_REMEDY}")
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except OSError as error:
+            raise BundleError(f"{folder / name}: cannot be read ({error.strerror}). {_REMEDY}") from error
+        if hashlib.sha256(contents[name]).hexdigest() != listed[name]:
+            raise BundleError(f"{folder / name}: changed since it was saved: its digest differs. {_REMEDY}")
+    return contents
+
+
+def _read(folder: Path, name: str, text: dict[str, str], parse: Callable[[str], Read]) -> Read:
+    try:
+        return parse(text[name])
+    except BundleError as error:
+        raise BundleError(f"{folder / name}: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(
+            f"{folder / name}: not as this version of Keepsight writes it ({error}). {_REMEDY}"
+        ) from error
+
+
+def _contract(text: str) -> tuple[FeatureContract, Medians]:
+    raw = json.loads(text)
+    if raw["format"] != FORMAT:
+        raise BundleError(f"format {raw['format']}; this version of Keepsight reads format {FORMAT}. {_REMEDY}")
+    contract = FeatureContract.from_json(json.dumps(raw["contract"]))
+    fills = tuple(None if fill is None else float(fill) for fill in raw["fills"])
+    best = tuple(float(value) for value in raw["best"])
+    return contract, Medians(best, fills, tuple(float(days) for days in raw["stale_after_days"]))
+
+
+def _blend(text: str) -> Blend:
+    raw = json.loads(text)
+    return Blend(**{**raw, "interval": Interval(**raw["interval"])})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, sort_keys=True)
+
+
+def _is_bundle(folder: Path) -> bool:
+    return (folder / SUMS).is_file()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Make a folder's entries last through a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _replace(written: Path, folder: Path) -> None:
+    """Put `written` in the place of `folder`; what was there is removed once the new one stands."""
+    if not (folder.exists() and any(folder.iterdir())):
+        written.replace(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    folder.replace(old)
+    written.replace(folder)
+    shutil.rmtree(old)

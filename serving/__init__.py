@@ -1,0 +1,1 @@
+"""HTTP service, pages and batch scoring: what people and programs ask, answered from the core."""

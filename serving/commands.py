@@ -1,0 +1,121 @@
+"""``keepsight score``, ``explain`` and ``serve``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.commandline import reported
+
+if TYPE_CHECKING:
+    from features.catalogue import Catalogue
+    from models.bundle import Bundle
+    from serving.company import Company
+
+app = typer.Typer()
+
+SourcesOption = Annotated[
+    Path, typer.Option("--sources", help="The company's sources.toml.", envvar="KEEPSIGHT_SOURCES")
+]
+AsOfOption = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        help="As known then (UTC); a date is its midnight. Default: where the history ends.",
+        show_default=False,
+    ),
+]
+BundleOption = Annotated[
+    Path | None,
+    typer.Option("--bundle", help="A model's folder. Default: the champion in $KEEPSIGHT_HOME.", show_default=False),
+]
+RulesOption = Annotated[bool, typer.Option("--rules-alone", help="Leave the model out: the rules answer.")]
+
+
+@app.command()
+@reported
+def score(
+    sources: SourcesOption,
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write; replaced in one step.")],
+    as_of: AsOfOption = None,
+    bundle: BundleOption = None,
+    rules_alone: RulesOption = False,
+) -> None:
+    """Score every account in force on a date, into a Parquet file."""
+    from serving.scoring import score_book, write_scores
+
+    with _opened(sources) as company:
+        model = _model(company.catalogue, bundle, rules_alone)
+        with _progress("Computing vectors") as progress:
+            book = score_book(company, model, as_of, progress)
+        write_scores(book, out)
+    typer.echo(f"{out}: {len(book.order)} accounts as of {book.as_of:%Y-%m-%d %H:%M}, {_who(model)}.")
+
+
+@app.command()
+@reported
+def explain(
+    sources: SourcesOption,
+    account: Annotated[str | None, typer.Argument(help="The account's id.", show_default=False)] = None,
+    as_of: AsOfOption = None,
+    most_at_risk: Annotated[
+        bool, typer.Option("--most-at-risk", help="Explain the account with the highest churn probability.")
+    ] = False,
+    lang: Annotated[str, typer.Option(help="Language: en or zh.")] = "en",
+    json: Annotated[bool, typer.Option("--json", help="The answer as the service gives it.")] = False,
+    bundle: BundleOption = None,
+    rules_alone: RulesOption = False,
+) -> None:
+    """Explain one account: the prediction, its parts, signs, actions and what is not known."""
+    if (account is None) != most_at_risk:
+        raise typer.BadParameter("name one account, or give --most-at-risk", param_hint="ACCOUNT")
+    from models.explanation import sentences
+    from serving.negotiation import language
+    from serving.scoring import explain_account, json_text, riskiest_account, score_book
+
+    with _opened(sources) as company:
+        said_in = language(lang, None, sorted(company.catalogue.wording))
+        model = _model(company.catalogue, bundle, rules_alone)
+        if account is None:
+            with _progress("Looking for the account most at risk") as progress:
+                account = riskiest_account(score_book(company, model, as_of, progress))
+        answer = explain_account(company, model, account, as_of, said_in)
+        typer.echo(json_text(answer) if json else sentences(answer, company.catalogue, said_in))
+
+
+@app.command()
+@reported
+def serve(
+    sources: Annotated[
+        Path | None,
+        typer.Option(
+            "--sources", help="The company's sources.toml. Without: posted readings only.", envvar="KEEPSIGHT_SOURCES"
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.", envvar="KEEPSIGHT_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", envvar="KEEPSIGHT_PORT")] = 8000,
+    bundle: BundleOption = None,
+    refresh_minutes: Annotated[
+        float | None, typer.Option(help="Read the sources again every so many minutes.", min=0.01)
+    ] = None,
+) -> None:
+    """Serve predictions over HTTP until stopped."""
+    from features.sources import load_sources
+    from serving.running import run
+    from serving.settings import Settings
+
+    if sources is not None:
+        load_sources(sources)  # what is wrong with it is said here, not in a log
+    given = {
+        "sources": sources,
+        "bundle": bundle,
+        "host": host,
+        "port": port,
+        "refresh_minutes": refresh_minutes,
+    }
+    run(Settings(**{name: value for name, value in given.items() if value is not None}))  # type: ignore[arg-type]

@@ -1,0 +1,220 @@
+"""One company's sources, held open: vectors, evidence and names of its accounts.
+
+DuckDB connections are not shared between threads at the same moment: one lock around every query. What was
+computed for an account and a date is kept, since it cannot change while the sources are open.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.errors import UnknownAccountError
+from features.evidence import account_evidence
+from features.readings import Evidence
+from features.snapshots import accounts_in_force, build_vectors, recorded_codebooks
+from features.sources import Sources, open_database
+from features.vectors import FeatureContract, Vectors, feature_contract
+from models.bundle import Bundle
+from models.explanation import SUPPORT_LOAD, AccountFacts
+from serving.problems import NOT_READY, RequestProblem
+
+LONGEST_WAIT_SECONDS = 30.0
+SUPPORT_DAYS = 90
+KEPT_ANSWERS = 4096
+KEPT_DATES = 64
+Kept = TypeVar("Kept")
+
+
+class _Recent:
+    """The most recently used results, up to `size`."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
+    def get(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        if key not in self._kept:
+            self._kept[key] = make()
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        found: Kept = self._kept[key]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCard:
+    """What is said of an account besides its numbers."""
+
+    name: str | None
+    csm: str | None
+    fiscal_year_start_month: int | None
+
+
+NO_CARD = AccountCard(None, None, None)
+
+
+class Company:
+    """The company's sources, open until :meth:`close`. Safe to use from many threads."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self.catalogue = sources.catalogue
+        self._lock = threading.Lock()
+        self._recent, self._dates = _Recent(KEPT_ANSWERS), _Recent(KEPT_DATES)
+        self._database = open_database(sources)
+        self.observed_until = self._database.observed_until.replace(microsecond=0)
+        self.cards = self._read_cards()
+
+    def close(self) -> None:
+        """Close the connection, once the query under way has ended."""
+        waited = self._lock.acquire(timeout=LONGEST_WAIT_SECONDS)
+        try:
+            self._database.close()
+        finally:
+            if waited:
+                self._lock.release()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=LONGEST_WAIT_SECONDS):
+            detail = "The sources are busy with a long computation."
+            raise RequestProblem(NOT_READY, detail, {"Retry-After": "5"})
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def latest(self, now: dt.datetime) -> dt.datetime:
+        """Return the moment that an answer is about when none is asked for.
+
+        Where the history ends, to the second, or `now` if that is earlier.
+        """
+        return min(self.observed_until, now)
+
+    def contract(self, bundle: Bundle | None, as_of: dt.datetime) -> FeatureContract:
+        """Return what vectors to build: the model's; without one, with the categories known at `as_of`."""
+        if bundle is not None:
+            return bundle.contract
+        with self._turn():
+            return self._dates.get(("contract", as_of), lambda: self._contract(as_of))
+
+    def in_force(self, as_of: dt.datetime) -> pa.Table:
+        """Return the accounts with a contract in force at `as_of`, as a grid to build vectors for."""
+        with self._turn():
+            return self._in_force(as_of)[0]
+
+    def vectors(
+        self, grid: pa.Table, contract: FeatureContract, progress: Callable[[int, int], None] | None = None
+    ) -> Vectors:
+        """Return the vectors of a grid. Other callers wait meanwhile."""
+        with self._turn():
+            return build_vectors(self._database, self.catalogue, contract, grid, progress)
+
+    def vector(self, account_id: str, as_of: dt.datetime, contract: FeatureContract) -> Vectors:
+        """Return one account's vector, as a table of one row.
+
+        Raises
+        ------
+        UnknownAccountError
+            No such account, or it had no contract in force at `as_of`.
+        """
+        with self._turn():
+            key = (account_id, as_of, contract.fingerprint)
+            return self._recent.get(key, lambda: self._vector(account_id, as_of, contract))
+
+    def prepare(self, account_ids: Sequence[str], as_of: dt.datetime, contract: FeatureContract) -> None:
+        """Compute vectors of several accounts together, so that :meth:`vector` finds them."""
+        with self._turn():
+            grid, ids = self._in_force(as_of)
+            keys = {account: (account, as_of, contract.fingerprint) for account in set(account_ids) & ids}
+            missing = sorted(account for account, key in keys.items() if key not in self._recent)
+            if not missing:
+                return
+            only = grid.filter(pc.is_in(grid.column("account_id"), pa.array(missing)))
+            vectors = build_vectors(self._database, self.catalogue, contract, only)
+            for row in vectors:
+                self._recent.get(keys[str(row.account_ids[0])], lambda row=row: row)  # type: ignore[misc]
+
+    def evidence(
+        self, account_id: str, as_of: dt.datetime, signal_ids: Sequence[str]
+    ) -> Mapping[str, tuple[Evidence, ...]]:
+        """Return the rows that the signals' readings rest on, as known at `as_of`."""
+        if not signal_ids:
+            return {}
+        with self._turn():
+            key = ("evidence", account_id, as_of, tuple(signal_ids))
+            return self._recent.get(
+                key, lambda: account_evidence(self._database, self.catalogue, account_id, as_of, signal_ids)
+            )
+
+    def facts(self, account_id: str, as_of: dt.datetime, fired: Sequence[str]) -> AccountFacts:
+        """Return what an answer says beside the readings; `fired` are the signs that it has to speak of."""
+        card = self.cards.get(account_id, NO_CARD)
+        category = None
+        if SUPPORT_LOAD in fired and "tickets" in self._database.tables:
+            with self._turn():
+                key = ("category", account_id, as_of)
+                category = self._recent.get(key, lambda: self._commonest_category(account_id, as_of))
+        return AccountFacts(card.name, card.fiscal_year_start_month, category)
+
+    def _commonest_category(self, account_id: str, as_of: dt.datetime) -> str | None:
+        """Return the commonest category among the tickets that the support load counts."""
+        measure = self.catalogue.definitions.signals[SUPPORT_LOAD].measure
+        days = getattr(getattr(measure, "of", None), "window_days", None) or SUPPORT_DAYS
+        rows = self._database.tables["tickets"]
+        rows = rows.filter(
+            rows.account_id == account_id,
+            rows.known_from <= as_of,
+            rows.known_until > as_of,
+            rows.occurred_at > as_of - dt.timedelta(days=days),
+            rows.occurred_at <= as_of,
+            rows.category.notnull(),
+        )
+        counted = rows.category.value_counts(name="tickets").to_pyarrow().to_pylist()
+        commonest = min(counted, key=lambda row: (-row["tickets"], row["category"]), default=None)
+        return None if commonest is None else commonest["category"]
+
+    def _vector(self, account_id: str, as_of: dt.datetime, contract: FeatureContract) -> Vectors:
+        grid, ids = self._in_force(as_of)
+        if account_id not in ids:
+            raise UnknownAccountError(self._why_not(account_id, as_of))
+        only = grid.filter(pc.equal(grid.column("account_id"), account_id))
+        return build_vectors(self._database, self.catalogue, contract, only)
+
+    def _contract(self, as_of: dt.datetime) -> FeatureContract:
+        return feature_contract(self.catalogue, recorded_codebooks(self._database, self.catalogue, as_of))
+
+    def _in_force(self, as_of: dt.datetime) -> tuple[pa.Table, frozenset[str]]:
+        def find() -> tuple[pa.Table, frozenset[str]]:
+            grid = accounts_in_force(self._database, self.catalogue, [as_of])
+            return grid, frozenset(grid.column("account_id").to_pylist())
+
+        return self._dates.get(("in_force", as_of), find)
+
+    def _why_not(self, account_id: str, as_of: dt.datetime) -> str:
+        shown = account_id[:80]
+        if account_id not in self.cards:
+            return f'There is no account "{shown}" in the sources of {self.sources.config.company}.'
+        return (
+            f'The account "{shown}" has no contract in force on {as_of:%Y-%m-%d %H:%M}, as known then. '
+            "Ask about a date on which it was a customer."
+        )
+
+    def _read_cards(self) -> Mapping[str, AccountCard]:
+        accounts = self._database.tables["accounts"]
+        said = ("account_id", "name", "csm", "fiscal_year_start_month")
+        rows = accounts.order_by("known_from").select(*said).to_pyarrow().to_pylist()
+        return {row.pop("account_id"): AccountCard(**row) for row in rows}

@@ -1,0 +1,174 @@
+"""The champion model: which one answers, and how a new one takes over.
+
+The one file here that may import MLflow, and only when a registry is named: the service itself needs none. The
+champion's last good copy (``$KEEPSIGHT_HOME/champion``, written by `promote`) is enough to start and to answer.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from features.catalogue import Catalogue
+from features.errors import BundleError, KeepsightError
+from features.vectors import feature_contract
+from models.bundle import Bundle, load_bundle
+
+SUMS = "SHA256SUMS"
+REGISTRY_TIMEOUT_SECONDS = "5"
+
+log = structlog.get_logger()
+
+
+def load_fitting_bundle(folder: Path, catalogue: Catalogue) -> Bundle:
+    """Return the bundle in `folder`, once its digests hold and it fits the catalogue in force.
+
+    Raises
+    ------
+    BundleError
+        Missing, damaged or changed.
+    ContractMismatchError
+        It was trained with other definitions.
+    """
+    bundle = load_bundle(folder)
+    codebooks = {column.name: column.codebook for column in bundle.contract.columns if column.codebook}
+    bundle.contract.refuse_unless_equal(feature_contract(catalogue, codebooks))
+    return bundle
+
+
+class Champion:
+    """The model in use. Readers take :attr:`bundle` once; a swap is one assignment.
+
+    A bundle that cannot be read or does not fit is refused, and the one before stays.
+    """
+
+    def __init__(self, folder: Path, catalogue: Catalogue) -> None:
+        self.folder = folder
+        self.catalogue = catalogue
+        self.bundle: Bundle | None = None
+        self.refused: str | None = None
+        self._stamp: bytes | None = None
+        self._lock = threading.Lock()
+
+    def look(self) -> bool:
+        """Take the folder's bundle if it is another than the one in use; tell whether it was swapped."""
+        with self._lock:
+            stamp = _stamp(self.folder)
+            if stamp is None or stamp == self._stamp:
+                return False
+            try:
+                bundle = load_fitting_bundle(self.folder, self.catalogue)
+            except KeepsightError as error:
+                if self.refused != str(error):
+                    log.warning("model refused", folder=str(self.folder), reason=str(error))
+                self.refused = str(error)
+                return False
+            self._stamp, self.refused = stamp, None
+            self.bundle = bundle
+            log.info("model in use", folder=str(self.folder), digest=bundle.digest)
+            return True
+
+
+def _stamp(folder: Path) -> bytes | None:
+    try:
+        return (folder / SUMS).read_bytes()
+    except OSError:
+        return None
+
+
+def fetch_champion(registry_uri: str, model: str, folder: Path) -> bool:
+    """Copy the registry's champion to `folder` if it is another one; tell whether it was.
+
+    Parameters
+    ----------
+    registry_uri
+        MLflow tracking and registry address.
+    model
+        The registered model's name; its version with the alias ``champion`` is taken.
+    folder
+        Where the last good copy lies.
+
+    Raises
+    ------
+    BundleError
+        MLflow is not installed, the registry does not answer, or what it has is damaged.
+    """
+    # Bounded: MLflow's own defaults wait four minutes for a registry that is down.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", REGISTRY_TIMEOUT_SECONDS)
+    try:
+        import mlflow
+        from mlflow.exceptions import MlflowException
+    except ImportError:
+        raise BundleError(
+            f"MLflow is not installed, so the registry {registry_uri} cannot be asked. "
+            "Install `keepsight[training]`, or leave KEEPSIGHT_REGISTRY_URI out and copy the bundle yourself."
+        ) from None
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".champion-") as scratch:
+        try:
+            client = mlflow.MlflowClient(tracking_uri=registry_uri, registry_uri=registry_uri)
+            version = client.get_model_version_by_alias(model, "champion")
+            fetched = Path(client.download_artifacts(version.run_id, "bundle", scratch))
+        except (MlflowException, OSError) as error:
+            raise BundleError(
+                f"The registry {registry_uri} gives no champion of {model}: {str(error)[:300]} "
+                "Check the address and `keepsight promote`; the last good model stays in use."
+            ) from error
+        if _stamp(fetched) == _stamp(folder):
+            return False
+        load_bundle(fetched)
+        _replace(fetched, folder)
+    return True
+
+
+def _replace(fresh: Path, folder: Path) -> None:
+    previous = folder.with_name(f"{folder.name}.previous")
+    shutil.rmtree(previous, ignore_errors=True)
+    if folder.exists():
+        folder.rename(previous)
+    fresh.rename(folder)
+
+
+class ChampionWatch:
+    """A thread that looks for a new champion every so many seconds, and calls `swapped` when there is one."""
+
+    def __init__(
+        self,
+        champion: Champion,
+        every_seconds: float,
+        swapped: Callable[[], None],
+        fetch: Callable[[], bool] | None = None,
+    ) -> None:
+        self._champion, self._every, self._swapped, self._fetch = champion, every_seconds, swapped, fetch
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="champion-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking, and wait for the look under way."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every):
+            self._fetch_quietly()
+            if self._champion.look():
+                self._swapped()
+
+    def _fetch_quietly(self) -> None:
+        if self._fetch is None:
+            return
+        try:
+            self._fetch()
+        except KeepsightError as error:
+            log.warning("registry not used", reason=str(error))

@@ -1,0 +1,79 @@
+"""Coded measures: the highest code whose condition holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from features.catalogue import schema
+from features.readings import UnknownReason
+from tests.oracle.contacts import contact_lost
+from tests.oracle.coverage import CannotSayError, days_between
+from tests.oracle.question import Question
+from tests.oracle.rows import covered_number, rows_of, span_of, window
+
+Condition = Callable[[Question, Any], bool]
+
+
+def coded(q: Question, measure: schema.CodedMeasure) -> float:
+    """The highest code known to hold; else why the highest one that cannot be judged cannot; else 0."""
+    cannot: CannotSayError | None = None
+    for code in sorted(measure.codes, key=lambda code: -code.code):
+        try:
+            if CONDITIONS[type(code.condition)](q, code.condition):
+                return code.code
+        except CannotSayError as why:
+            cannot = cannot or why
+    if cannot is not None:
+        raise cannot
+    return 0
+
+
+def at_least(q: Question, condition: schema.AtLeast) -> bool:
+    return covered_number(q.view, condition.aggregate) >= condition.rows
+
+
+def no_rows(q: Question, condition: schema.NoRows) -> bool:
+    return covered_number(q.view, condition.aggregate) == 0
+
+
+def latest_at_most(q: Question, condition: schema.LatestAtMost) -> bool:
+    span = window(q.as_of, condition.window_days)
+    q.view.feed(condition.rows.table)
+    if condition.roles:
+        q.view.must_be_connected("contacts")
+    q.view.must_cover(condition.rows.table, span)
+    answers = q.answers_by(condition, span)
+    if not answers:
+        raise CannotSayError(UnknownReason.TOO_FEW)
+    low = {who for who, of in answers.items() if of[-1] <= condition.at_most}
+    if not condition.roles:
+        return bool(low)
+    return bool(low & q.people_at(condition.roles, q.as_of.date()))
+
+
+def above_own_rate(q: Question, condition: schema.AboveOwnRate) -> bool:
+    """More rows a day than a covered day before: the window must be covered, the time before in part."""
+    recent = span_of(q.view, condition.aggregate)
+    before = window(recent[0], condition.baseline_days)
+    feed = q.view.feed(condition.aggregate.table)
+    q.view.must_cover(condition.aggregate.table, recent)
+    recent_days, before_days = (len(feed.covered(days_between(*span))) for span in (recent, before))
+    if before_days < condition.minimum_baseline_days:
+        raise CannotSayError(UnknownReason.HISTORY_TOO_SHORT)
+    now, then = (rows_of(q.view, condition.aggregate, span) for span in (recent, before))
+    return len(now) / recent_days > len(then) / before_days
+
+
+def lost(q: Question, condition: schema.ContactLost) -> bool:
+    q.view.must_cover("contacts", window(q.as_of, condition.window_days))
+    return contact_lost(q.known, q.view.account_id, condition)
+
+
+CONDITIONS: dict[type, Condition] = {
+    schema.AtLeast: at_least,
+    schema.NoRows: no_rows,
+    schema.LatestAtMost: latest_at_most,
+    schema.AboveOwnRate: above_own_rate,
+    schema.ContactLost: lost,
+}

@@ -1,0 +1,143 @@
+"""What the contracts known at a moment say: service, levels, deadlines, stage, notice."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from features.catalogue.schema import Definitions, Stages
+from tests.oracle.company import ONE_DAY, Known, Row, moment
+
+FOR_EVER = dt.date.max
+
+
+def end_of(contract: Row) -> dt.date:
+    end: dt.date | None = contract["end_date"]
+    return end or FOR_EVER
+
+
+def in_force(contracts: Iterable[Row], day: dt.date) -> list[Row]:
+    """Those that have begun and not ended; the last day counts."""
+    return [c for c in contracts if c["start_date"] <= day <= end_of(c)]
+
+
+def runs(contracts: Sequence[Row], grace_days: int) -> list[list[Row]]:
+    """Contracts by beginning, split where one begins more than the grace after all before it ended."""
+    ordered = sorted(contracts, key=lambda c: (c["start_date"], end_of(c)))
+    split: list[list[Row]] = []
+    for contract in ordered:
+        ended = max(map(end_of, split[-1])) if split else dt.date.min
+        if split and (contract["start_date"] - ended).days <= grace_days:
+            split[-1].append(contract)
+        else:
+            split.append([contract])
+    return split
+
+
+def present_run(contracts: Sequence[Row], day: dt.date, grace_days: int) -> list[Row]:
+    """The last run that has begun, with what is already signed to carry it on."""
+    begun = [run for run in runs(contracts, grace_days) if run[0]["start_date"] <= day]
+    return begun[-1] if begun else []
+
+
+def service_start(known: Known, account_id: str, definitions: Definitions) -> dt.date | None:
+    """The first day of the present run of contracts; without contracts, since when they are a customer."""
+    contracts = known.rows("contracts", account_id)
+    if run := present_run(contracts, known.as_of.date(), definitions.lapse_grace_days):
+        first: dt.date = run[0]["start_date"]
+        return first
+    account = next(iter(known.rows("accounts", account_id)), None)
+    since: dt.date | None = account["customer_since"] if account and not contracts else None
+    return since
+
+
+def level(contracts: Sequence[Row], column: str, day: dt.date) -> float | None:
+    """The column added up over the contracts in force on a day; unknown where they all leave it out."""
+    held = in_force(contracts, day)
+    values = [c[column] for c in held if c[column] is not None]
+    return sum(values) if values or not held else None
+
+
+def total(contracts: Sequence[Row], column: str, day: dt.date) -> float | None:
+    """The column added up over the contracts in force; unknown without any."""
+    return level(contracts, column, day) if in_force(contracts, day) else None
+
+
+def level_ahead(contracts: Sequence[Row], column: str, day: dt.date) -> float | None:
+    """The smallest of the day's level and that on each later beginning of a contract already known."""
+    later = [c["start_date"] for c in contracts if c["start_date"] > day]
+    levels = [level(contracts, column, on) for on in (day, *later)]
+    return None if None in levels else min(value for value in levels if value is not None)
+
+
+def days_to_notice_deadline(contracts: Sequence[Row], day: dt.date) -> int | None:
+    deadlines = [c["notice_deadline"] for c in in_force(contracts, day) if c["notice_deadline"]]
+    return min(((d - day).days for d in deadlines if d >= day), default=None)
+
+
+def days_to_renewal(contracts: Sequence[Row], day: dt.date, grace_days: int) -> int | None:
+    """To the next end that nothing already signed carries on."""
+    ends = [
+        end_of(c)
+        for c in in_force(contracts, day)
+        if c["end_date"] and not any(carries_on(other, c, grace_days) for other in contracts)
+    ]
+    return min(((end - day).days for end in ends), default=None)
+
+
+def carries_on(other: Row, contract: Row, grace_days: int) -> bool:
+    begins: dt.date = other["start_date"]
+    return end_of(contract) < begins <= end_of(contract) + ONE_DAY * grace_days
+
+
+def stage(
+    contracts: Sequence[Row], day: dt.date, tenure_days: int | None, stages: Stages, grace: int
+) -> str | None:
+    """Renewal window near the deadline (else the end) of the contract that ends last; else by tenure."""
+    run = present_run(contracts, day, grace)
+    if run and in_force(run, day):
+        last = max(run, key=lambda c: (end_of(c), c["contract_id"]))
+        deadline = last["notice_deadline"] or last["end_date"]
+        if deadline and 0 <= (deadline - day).days <= stages.renewal_window_days:
+            return "renewal_window"
+    if tenure_days is None:
+        return None
+    if tenure_days < stages.onboarding_days:
+        return "onboarding"
+    return "adoption" if tenure_days < stages.adoption_days else "mature"
+
+
+def largest(contracts: Sequence[Row], day: dt.date, first: str, second: str) -> Row | None:
+    """The contract in force with most of one column, then of the other, then first by id; nulls last."""
+
+    def order(contract: Row) -> tuple[float, float, str]:
+        amounts = [float("inf") if contract[c] is None else -contract[c] for c in (first, second)]
+        return amounts[0], amounts[1], contract["contract_id"]
+
+    return min(in_force(contracts, day), key=order, default=None)
+
+
+def plan(contracts: Sequence[Row], day: dt.date) -> str | None:
+    contract = largest(contracts, day, "licences", "arr")
+    return contract["plan"] if contract else None
+
+
+def contract_length_days(contracts: Sequence[Row], day: dt.date) -> int | None:
+    contract = largest(contracts, day, "arr", "licences")
+    return term_days(contract) if contract else None
+
+
+def term_days(contract: Row) -> int | None:
+    """From the first day to the last, both counted; none where the end is open."""
+    return (contract["end_date"] - contract["start_date"]).days + 1 if contract["end_date"] else None
+
+
+def under_notice(contracts: Sequence[Row], as_of: dt.datetime) -> bool:
+    """Notice was given for a contract in force (or the last one), and nothing later was signed."""
+    day = as_of.date()
+    asked = in_force(contracts, day)
+    if not asked:
+        begun = [c for c in contracts if c["start_date"] <= day]
+        asked = [max(begun, key=lambda c: (end_of(c), c["start_date"]))] if begun else []
+    given = [c for c in asked if c["notice_at"] is not None and moment(c["notice_at"]) <= as_of]
+    return any(all(other["start_date"] <= c["start_date"] for other in contracts) for c in given)

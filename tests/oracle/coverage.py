@@ -1,0 +1,72 @@
+"""Which days of which table were delivered: absent is not zero."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from features.readings import UnknownReason
+from tests.oracle.company import CONTRACT, ONE_DAY, Known, Row, day_of
+
+
+class CannotSayError(Exception):
+    """A reading is unknown, and this is why."""
+
+    def __init__(self, reason: UnknownReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def days_between(start: dt.datetime, end: dt.datetime) -> list[dt.date]:
+    """The days that the window ``start < t <= end`` touches.
+
+    >>> days_between(dt.datetime(2024, 5, 1), dt.datetime(2024, 5, 3))
+    [datetime.date(2024, 5, 1), datetime.date(2024, 5, 2)]
+    """
+    count = (day_of(end) - start.date()).days + 1
+    return [start.date() + ONE_DAY * n for n in range(count)]
+
+
+class Feed:
+    """The days of one table that were delivered for one account, as known at one moment."""
+
+    def __init__(self, known: Known, table: str, account_id: str, service_start: dt.date | None) -> None:
+        self.service_start = service_start
+        named = [row for row in known.rows("feeds") if row["table"] == table]
+        mine = [row for row in named if row.get("account_id") in (None, account_id)]
+        self.spells = [(row["covered_from"], row["covered_to"] or dt.date.max) for row in mine]
+        if not named and (first := first_day(known, table)):
+            self.spells = [(first, dt.date.max)]
+
+    def covers(self, day: dt.date) -> bool:
+        return any(first <= day <= last for first, last in self.spells)
+
+    def asked(self, days: list[dt.date]) -> list[dt.date]:
+        """Of these days, those since the account's service began."""
+        return [day for day in days if self.service_start is None or day >= self.service_start]
+
+    def covered(self, days: list[dt.date]) -> list[dt.date]:
+        """Of these days, those of service that were delivered."""
+        return [day for day in self.asked(days) if self.covers(day)]
+
+    def must_cover(self, days: list[dt.date], otherwise: UnknownReason | None = None) -> None:
+        """Say why not, unless every day of service among these was delivered."""
+        holes = [day for day in self.asked(days) if not self.covers(day)]
+        if not holes:
+            return
+        begins = min((first for first, _ in self.spells), default=dt.date.min)
+        before = all(day < begins for day in holes)
+        reason = UnknownReason.HISTORY_TOO_SHORT if before else UnknownReason.NOT_DELIVERED
+        raise CannotSayError(otherwise or reason)
+
+
+def first_day(known: Known, table: str) -> dt.date | None:
+    """Where no feed names the table: from `begins`, else from its first row known, for every account."""
+    if table in known.company.begins:
+        return known.company.begins[table]
+    return min((first_day_of(table, row) for row in known.rows(table)), default=None)
+
+
+def first_day_of(table: str, row: Row) -> dt.date:
+    """The day of an event; of a row that says what holds, the day from which we knew it."""
+    occurred = CONTRACT[table].get("occurred")
+    return day_of(row[occurred] if occurred else row["known_from"])

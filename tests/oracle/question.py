@@ -1,0 +1,107 @@
+"""Everything that a measure may ask about one account at one moment."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+from features.catalogue.schema import BreadthMeasure, Definitions, DeltaMeasure, LatestAtMost, LatestMeasure
+from tests.oracle import contracts
+from tests.oracle.company import CONTRACT, Known, Row
+from tests.oracle.contacts import holders
+from tests.oracle.rows import View, Window, durations, occurred_at
+
+
+class Question:
+    """One account at one moment. `shared` keeps what the whole company has in common on that date."""
+
+    def __init__(self, definitions: Definitions, known: Known, account_id: str, shared: dict[Any, Any]) -> None:
+        self.definitions, self.known, self.shared = definitions, known, shared
+        self.as_of = known.as_of
+        self.contracts: Sequence[Row] = known.rows("contracts", account_id)
+        self.view = View(known, account_id, contracts.service_start(known, account_id, definitions))
+
+    @cached_property
+    def stage(self) -> str | None:
+        return contracts.stage(
+            self.contracts,
+            self.as_of.date(),
+            self.view.tenure_days,
+            self.definitions.stages,
+            self.definitions.lapse_grace_days,
+        )
+
+    def must_know_contracts(self) -> None:
+        self.view.must_be_connected("contracts")
+
+    def of(self, account_id: str) -> Question:
+        """The same question about another account."""
+        return Question(self.definitions, self.known, account_id, self.shared)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """A reference value, worked out once for a company and date."""
+        if key not in self.shared:
+            self.shared[key] = make()
+        return self.shared[key]
+
+    def account_ids(self) -> list[str]:
+        return sorted({row["account_id"] for row in self.known.company.rows["accounts"]})
+
+    def values_shown(self, account_id: str, measure: BreadthMeasure, span: Window) -> set[Any]:
+        rows = View(self.known, account_id, None).rows(measure.rows, span)
+        return {row[measure.column] for row in rows if row[measure.column] is not None}
+
+    def offered(self, plan: str, measure: BreadthMeasure, span: Window) -> set[Any]:
+        """What the plan offers now; where no table says, what any account of the plan showed then."""
+        day = self.as_of.date()
+        if self.known.connected("plans"):
+            return {
+                row["feature"]
+                for row in self.known.rows("plans")
+                if row["plan"] == plan
+                and (row["valid_from"] or dt.date.min) <= day <= (row["valid_to"] or dt.date.max)
+            }
+        by_plan: Mapping[str, set[Any]] = self.once(("offered", span), lambda: self._shown_by_plan(measure, span))
+        return by_plan.get(plan, set())
+
+    def _shown_by_plan(self, measure: BreadthMeasure, span: Window) -> dict[str, set[Any]]:
+        by_plan: dict[str, set[Any]] = {}
+        for account_id in self.account_ids():
+            plan = contracts.plan(self.known.rows("contracts", account_id), self.as_of.date())
+            if plan is not None:
+                by_plan.setdefault(plan, set()).update(self.values_shown(account_id, measure, span))
+        return by_plan
+
+    def company_median(self, measure: Any, span: Window) -> float | None:
+        """The median over the rows of all accounts; none where there are none."""
+
+        def work_out() -> float | None:
+            rows = [row for one in self.account_ids() for row in self.of(one).view.rows(measure.rows)]
+            lengths = durations(measure.rows.table, rows, span)
+            return median(lengths) if lengths else None
+
+        value: float | None = self.once(("median", measure.rows.table, span), work_out)
+        return value
+
+    def answers_by(
+        self, asked: LatestMeasure | DeltaMeasure | LatestAtMost, span: Window
+    ) -> dict[str | None, list[float]]:
+        """Each respondent's answers in the window, from the first to the last."""
+        table = asked.rows.table
+        (key,) = CONTRACT[table]["key"]
+        rows = sorted(
+            self.view.rows(asked.rows, span),
+            key=lambda row: (occurred_at(table, row), row["known_from"], row[key]),
+        )
+        answers: dict[str | None, list[float]] = {}
+        for row in rows:
+            if row[asked.column] is not None:
+                answers.setdefault(row[asked.by], []).append(row[asked.column])
+        return answers
+
+    def people_at(self, role_in: Sequence[str], day: dt.date) -> set[str]:
+        """Contacts who hold one of these roles on a day."""
+        return holders(self.known.rows("contacts", self.view.account_id), role_in, day)

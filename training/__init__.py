@@ -1,0 +1,1 @@
+"""Training: snapshots and labels to a proven, registered model."""

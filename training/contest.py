@@ -1,0 +1,139 @@
+"""The contest: seven ways to name a probability, on months that none of them had seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from features.vectors import Floats
+from models.decision import Scores as Answers
+from models.decision import score
+from models.numbers import sigmoid
+from training.evaluation import Block, Difference, Scores
+from training.fitting import Fit, Material
+from training.folds import Split
+from training.rivals import lightgbm_probabilities, ridge_probabilities
+
+CONTESTANTS = ("base_rate", "scorecard_prior", "scorecard", "ridge", "lightgbm_defaults", "booster", "blend")
+DAYS_BEFORE = (60, 90)
+
+
+@dataclass(frozen=True, slots=True)
+class BandRow:
+    """One band of the final block: how many snapshots, and the share of them that churned."""
+
+    band: str
+    snapshots: int
+    churned: float | None
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What came of it, on the final block.
+
+    Attributes
+    ----------
+    probabilities
+        By contestant; `booster` is the calibrated model, `blend` what would be served.
+    scores
+        By contestant.
+    block
+        The rows that judged.
+    bands
+        Snapshots and churn of each band; ``withheld`` where coverage was too low.
+    not_healthy_before
+        By days before notice or churn: the share of churned accounts that stood at *not so healthy* or worse
+        that long before. None where moments are not known or nobody was there that early.
+    """
+
+    probabilities: Mapping[str, Floats]
+    scores: Mapping[str, Scores]
+    block: Block
+    bands: tuple[BandRow, ...]
+    not_healthy_before: Mapping[int, float | None]
+
+    def difference(self, one: str, other: str) -> Difference:
+        """Compare two contestants by log loss; below 0 the first is better."""
+        return self.block.difference(self.probabilities[one], self.probabilities[other])
+
+
+def hold_contest(material: Material, fitted: Fit, split: Split, event_at: npt.NDArray[np.datetime64]) -> Contest:
+    """Let all contestants answer for the final block; each learnt from ``split.train`` alone.
+
+    Parameters
+    ----------
+    material
+        All rows.
+    fitted
+        Our model, fitted on ``split.train``.
+    split
+        What learnt and what judges.
+    event_at
+        Shape (n,): the notice or churn that ended each account's stay; NaT unknown.
+    """
+    recipe, churned = material.recipe, material.churned
+    final = material.vectors.take(split.final)
+    answers = score(final, fitted.bundle(material), material.catalogue)
+    folds = material.folds(split.train)
+    probabilities = {
+        "base_rate": np.full(len(split.final), fitted.base_rate),
+        "scorecard_prior": sigmoid(material.prior.log_odds(material.judgements(split.final))),
+        "scorecard": answers.scorecard_probability,
+        "ridge": ridge_probabilities(material.vectors, churned, split.train, split.final, folds),
+        "lightgbm_defaults": lightgbm_probabilities(
+            material.vectors, churned, split.train, split.final, recipe.seed, recipe.booster.num_threads
+        ),
+        "booster": answers.model_probability,
+        "blend": answers.churn_probability,
+    }
+    block = final_block(material, split)
+    return Contest(
+        probabilities=probabilities,
+        scores={name: block.scores(probability) for name, probability in probabilities.items()},
+        block=block,
+        bands=_bands(answers, churned[split.final]),
+        not_healthy_before={
+            days: _not_healthy_before(answers, event_at[split.final], days) for days in DAYS_BEFORE
+        },
+    )
+
+
+def final_block(material: Material, split: Split) -> Block:
+    """Return the rows that judge."""
+    final, evaluation = material.vectors.take(split.final), material.recipe.evaluation
+    return Block(
+        final.account_ids,
+        final.as_of,
+        material.churned[split.final],
+        final.column("arr") if "arr" in final.contract.position else np.full(len(final), np.nan),
+        repeats=evaluation.bootstrap_repeats,
+        interval=evaluation.interval,
+        capacity_share=evaluation.capacity_share,
+        seed=material.recipe.seed,
+    )
+
+
+def _bands(answers: Answers, churned: Floats) -> tuple[BandRow, ...]:
+    rows = []
+    for band in ("healthy", "not_so_healthy", "unhealthy", None):
+        there = np.array([given == band for given in answers.band], dtype=bool)
+        rate = float(churned[there].mean()) if there.any() else None
+        rows.append(BandRow(band or "withheld", int(there.sum()), rate))
+    return tuple(rows)
+
+
+def _not_healthy_before(answers: Answers, event_at: npt.NDArray[np.datetime64], days: int) -> float | None:
+    """Look at each lost account's last snapshot that lay at least `days` before; within 45 days more."""
+    ahead = (event_at - answers.as_of).astype("timedelta64[D]").astype(float)
+    near = ~np.isnat(event_at) & (ahead >= days) & (ahead < days + 45)
+    latest: dict[tuple[str, np.datetime64], int] = {}
+    for row in np.flatnonzero(near):
+        key = (answers.account_id[row], event_at[row])
+        if key not in latest or answers.as_of[row] > answers.as_of[latest[key]]:
+            latest[key] = int(row)
+    bands = [answers.band[row] for row in latest.values()]
+    seen = [band for band in bands if band is not None]
+    return float(np.mean([band != "healthy" for band in seen])) if seen else None

@@ -1,0 +1,207 @@
+"""The dataset: a company's tables, on monthly dates, as vectors with labels."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import TrainingError
+from features.vectors import UNDER_NOTICE, Floats, Vectors, feature_contract
+from training.labels import LabelRule, label, spells_of
+from training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from features.catalogue import Catalogue
+    from features.sources import Database, Sources
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Vectors with labels.
+
+    Attributes
+    ----------
+    vectors
+        n rows.
+    churned
+        Shape (n,): 1, 0, or NaN without a label.
+    event_at
+        Shape (n,), datetime64[s]: the notice or churn that ended the stay; NaT unknown.
+    left_out
+        Tables and columns that show only today's state, with the reason; their signals are unknown here.
+    """
+
+    vectors: Vectors
+    churned: Floats
+    event_at: npt.NDArray[np.datetime64]
+    left_out: tuple[str, ...] = field(default=())
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits over vectors and labels."""
+        vectors = self.vectors
+        parts = (
+            vectors.contract.fingerprint.encode(),
+            "\n".join(vectors.account_ids).encode(),
+            vectors.as_of.astype("datetime64[s]").astype(np.int64).tobytes(),
+            vectors.values.tobytes(),
+            self.churned.tobytes(),
+        )
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def label_rule(sources: Sources, recipe: Recipe) -> LabelRule:
+    """Return what counts as churn: the recipe's word, else the company's, else involuntary churn counts."""
+    said = recipe.labels.involuntary_counts
+    if said is None:
+        said = sources.config.labels.involuntary_counts
+    return LabelRule(
+        horizon_days=recipe.labels.horizon_days,
+        embargo_days=recipe.labels.embargo_days,
+        lapse_grace_days=sources.catalogue.definitions.lapse_grace_days,
+        involuntary_counts=True if said is None else said,
+    )
+
+
+def training_dates(database: Database, rule: LabelRule, recipe: Recipe) -> list[dt.datetime]:
+    """Return the monthly dates whose labels can be known, the last ``max_months`` of them.
+
+    The first lies ``min_history_months`` after the history began (see :func:`history_begins`). Where only
+    contracts say who churned, the last window must have ended a grace period before the history does: until
+    then nobody knows who lapsed, and those who stayed would be all that is left. Given labels bring their own
+    dates.
+
+    Raises
+    ------
+    TrainingError
+        There is no such date.
+    """
+    from features.snapshots import month_starts
+
+    if "labels" in database.tables:
+        return _dates_of_labels(database)
+    until = database.observed_until
+    settled = rule.window_days + (0 if "outcomes" in database.tables else rule.lapse_grace_days)
+    last = until - dt.timedelta(days=settled)
+    began = history_begins(database, rule)
+    first = _months_later(began, recipe.grid.min_history_months)
+    if first > last:
+        # Too short for half-filled windows to be left out: better a thin history than none.
+        first = began
+    dates = month_starts(first.date(), last.date()) if first <= last else []
+    if not dates:
+        raise TrainingError(
+            f"The history begins {began:%Y-%m-%d} and ends {until:%Y-%m-%d}: no label window of {settled} days "
+            "fits into it. Deliver a longer history, or shorten horizon_days in a recipe."
+        )
+    return dates[-recipe.grid.max_months :]
+
+
+def _dates_of_labels(database: Database) -> list[dt.datetime]:
+    labels = database.tables["labels"]
+    days = database.connection.to_pyarrow(labels.select("as_of").distinct())["as_of"].to_pylist()
+    if not days:
+        raise TrainingError("The labels table is empty. Fill it, or leave it out to have labels derived.")
+    return [dt.datetime.combine(day, dt.time()) for day in sorted(days)]
+
+
+def history_begins(database: Database, rule: LabelRule) -> dt.datetime:
+    """Return when the history began.
+
+    The first day covered of a table of events, or, if later, one label window before the first departure
+    known: before anybody was seen leaving, a record holds survivors only.
+
+    Raises
+    ------
+    TrainingError
+        Nothing happened, or nobody ever left.
+    """
+    from features.sources import table_contracts
+
+    events = [name for name, table in table_contracts().items() if table.kind == "event"]
+    feeds = database.feeds.filter(database.feeds.table.isin(events))
+    covered = feeds.covered_from.min().to_pyarrow().as_py()
+    if covered is None:
+        raise TrainingError(
+            "Nothing says when the history begins: no table of events is connected, or all of them are empty. "
+            "Connect usage, tickets or another table of events."
+        )
+    departures = [s.event for spells in spells_of(database, rule).values() for s in spells if s.event]
+    if not departures:
+        raise TrainingError(
+            "No account ever gave notice or churned: there is nothing to learn from. Without a model the "
+            "scorecard still answers; train when some have left."
+        )
+    return max(dt.datetime.combine(covered, dt.time()), min(departures) - dt.timedelta(days=rule.window_days))
+
+
+def _months_later(moment: dt.datetime, months: int) -> dt.datetime:
+    month = moment.year * 12 + moment.month - 1 + months
+    return dt.datetime.combine(dt.date(month // 12, month % 12 + 1, 1), dt.time())
+
+
+def timed_only(database: Database) -> Database:
+    """Return the database without tables and columns that show only today's state.
+
+    A signal that needs such a table is unknown in training, ``not_connected``.
+    """
+    import ibis
+
+    tables = {
+        name: table
+        for name, table in database.tables.items()
+        if not any(item.table == name and item.column is None for item in database.untimed)
+    }
+    for item in database.untimed:
+        if item.column is not None and item.table in tables:
+            table = tables[item.table]
+            blank = ibis.null(table.schema()[item.column])
+            tables[item.table] = table.mutate(**{item.column: blank})
+    return replace(database, tables=MappingProxyType(tables))
+
+
+def gather(
+    database: Database,
+    dates: Sequence[dt.datetime],
+    rule: LabelRule,
+    progress: Progress | None = None,
+) -> Snapshots:
+    """Return vectors and labels of all accounts in force on each date, untimed tables left out.
+
+    Accounts that were known to be under notice are there without a label.
+    """
+    from features.snapshots import accounts_in_force, build_vectors, recorded_codebooks
+
+    catalogue: Catalogue = database.sources.catalogue
+    grid = accounts_in_force(database, catalogue, dates)
+    if grid.num_rows == 0:
+        raise TrainingError("No account is in force on any of the dates. `keepsight check` shows the contracts.")
+    labels = label(database, grid, rule)
+    past = timed_only(database)
+    contract = feature_contract(catalogue, recorded_codebooks(past, catalogue, max(dates)))
+    vectors = build_vectors(past, catalogue, contract, grid, progress)
+    noticed = vectors.column(UNDER_NOTICE) == 1
+    return Snapshots(
+        vectors,
+        np.where(noticed, np.nan, labels.churned),
+        labels.event_at,
+        tuple(str(item) for item in database.untimed),
+    )
+
+
+def from_file(path: Path) -> Snapshots:
+    """Read a snapshot file; when accounts left is known there by month only."""
+    from features.snapshots import read_snapshots
+
+    vectors, churned = read_snapshots(path)
+    return Snapshots(vectors, churned, np.full(len(vectors), "NaT", dtype="datetime64[s]"))

@@ -1,0 +1,159 @@
+"""Gates: what a model must show before it may serve. Each passes, fails, or cannot judge, and says why.
+
+Only a model that passes all of them is promoted: a gate that cannot judge has not been passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from training.contest import Contest
+from training.evaluation import Difference
+from training.probes import Telling
+from training.recipe import GateRecipe
+
+
+class Verdict(StrEnum):
+    """What a gate says."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    CANNOT_JUDGE = "cannot_judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate's verdict. Codes are for life."""
+
+    code: str
+    about: str
+    verdict: Verdict
+    reason: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return it as plain values, for JSON."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+ABOUT = {
+    "G01": "enough churned accounts to judge by",
+    "G02": "tells more than the base rate",
+    "G03": "not worse than scorecard or ridge",
+    "G04": "says as much churn as there is",
+    "G05": "shuffled labels teach nothing",
+    "G06": "no column is too good to be true",
+    "G07": "no label window reaches into the final block",
+    "G08": "nothing known only as of today",
+    "G09": "later records change no vector",
+}
+
+
+def may_be_promoted(gates: Sequence[Gate]) -> bool:
+    """Say whether all gates have been passed."""
+    return all(gate.verdict is Verdict.PASS for gate in gates)
+
+
+def refusals(gates: Sequence[Gate]) -> list[str]:
+    """Return what stands against promotion, one sentence a gate."""
+    return [f"{gate.code} {gate.about}: {gate.reason}" for gate in gates if gate.verdict is not Verdict.PASS]
+
+
+def enough_churned(trained: int, final: int, recipe: GateRecipe) -> Gate:
+    """G01: churned accounts, not snapshots: one churn fills up to three monthly rows."""
+    wanted = f"wanted are {recipe.churned_accounts_trained} and {recipe.churned_accounts_final}"
+    reason = f"{trained} churned accounts to learn from and {final} in the final block; {wanted}."
+    enough = trained >= recipe.churned_accounts_trained and final >= recipe.churned_accounts_final
+    return _gate("G01", Verdict.PASS if enough else Verdict.CANNOT_JUDGE, reason)
+
+
+def beats_base_rate(contest: Contest) -> Gate:
+    """G02: lower log loss than saying the same for everybody, beyond chance over accounts."""
+    gap = contest.difference("blend", "base_rate")
+    reason = f"log loss of the blend minus that of the base rate: {_said(gap)}."
+    return _gate("G02", Verdict.PASS if gap.high < 0 else Verdict.FAIL, reason)
+
+
+def not_worse_than_simple(contest: Contest, recipe: GateRecipe) -> Gate:
+    """G03: nothing simpler is better by more than the tolerance or one standard error."""
+    name = min(("scorecard", "ridge"), key=lambda rival: contest.scores[rival].log_loss)
+    gap = contest.difference("blend", name)
+    allowed = max(recipe.tolerance_log_loss, gap.standard_error)
+    reason = f"log loss of the blend minus that of the {name}: {_said(gap)}; up to {allowed:.4f} is allowed."
+    return _gate("G03", Verdict.PASS if gap.value <= allowed else Verdict.FAIL, reason)
+
+
+def calibrated(contest: Contest, recipe: GateRecipe) -> Gate:
+    """G04: the mean probability is near the share that churned, or within chance of it."""
+    said = contest.scores["blend"].mean_probability
+    happened = float(contest.block.churned.mean())
+    _, (low, high) = contest.block.calibration_gap(contest.probabilities["blend"])
+    ratio = max(said, happened) / max(min(said, happened), 1e-9)
+    fits = low <= 0 <= high or ratio <= recipe.calibration_ratio
+    reason = (
+        f"said {said:.2%}, happened {happened:.2%}; the gap's interval is {low:+.2%} to {high:+.2%}, "
+        f"a factor of up to {recipe.calibration_ratio:g} is allowed."
+    )
+    return _gate("G04", Verdict.PASS if fits else Verdict.FAIL, reason)
+
+
+def shuffled_teach_nothing(gap: Difference) -> Gate:
+    """G05: the whole pipeline, on labels that mean nothing, must not beat the base rate."""
+    reason = f"on shuffled labels, log loss minus that of the base rate: {_said(gap)}."
+    return _gate("G05", Verdict.FAIL if gap.high < 0 else Verdict.PASS, reason)
+
+
+def no_column_too_good(telling: Sequence[Telling], recipe: GateRecipe) -> Gate:
+    """G06: a column that nearly is the answer was probably written after it."""
+    if not telling:
+        return _gate("G06", Verdict.CANNOT_JUDGE, "too few churned accounts to look at columns one by one.")
+    guilty = [t for t in telling if t.auc > recipe.too_good_auc]
+    named = ", ".join(f"{t.column} by {t.by} (AUC {t.auc:.3f})" for t in guilty or telling[:1])
+    if guilty:
+        return _gate("G06", Verdict.FAIL, f"look for the leak: {named}.")
+    return _gate("G06", Verdict.PASS, f"the most telling column is {named}.")
+
+
+def windows_apart(last_window_end: np.datetime64, first_final: np.datetime64) -> Gate:
+    """G07: every label window used for learning ends before the first date that judges."""
+    reason = f"the last label window ends {_day(last_window_end)}, the final block begins {_day(first_final)}."
+    return _gate("G07", Verdict.PASS if last_window_end <= first_final else Verdict.FAIL, reason)
+
+
+def timed(left_out: Sequence[str], used: Sequence[str]) -> Gate:
+    """G08: tables and columns with only today's state never reach a training vector."""
+    if used:
+        return _gate("G08", Verdict.FAIL, f"used although only today's state is known: {'; '.join(used)}.")
+    if left_out:
+        return _gate("G08", Verdict.PASS, f"left out of training: {'; '.join(left_out)}.")
+    return _gate("G08", Verdict.PASS, "everything that was read shows its past.")
+
+
+def later_records_change_nothing(changed: Sequence[str] | None, vectors: int, date: np.datetime64) -> Gate:
+    """G09: vectors from all data equal vectors from data cut off at their date."""
+    if changed is None:
+        reason = "from a snapshot file: the tables are not there to be cut off. Train from --sources."
+        return _gate("G09", Verdict.CANNOT_JUDGE, reason)
+    if changed:
+        return _gate("G09", Verdict.FAIL, f"cut off at {_day(date)}, these columns differ: {', '.join(changed)}.")
+    return _gate("G09", Verdict.PASS, f"{vectors} vectors of {_day(date)} are the same from data cut off there.")
+
+
+def not_judged(codes: Sequence[str], reason: str) -> list[Gate]:
+    """Return gates that could not be asked."""
+    return [_gate(code, Verdict.CANNOT_JUDGE, reason) for code in codes]
+
+
+def _gate(code: str, verdict: Verdict, reason: str) -> Gate:
+    return Gate(code, ABOUT[code], verdict, reason)
+
+
+def _said(gap: Difference) -> str:
+    return f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})"
+
+
+def _day(moment: np.datetime64) -> str:
+    return str(moment.astype("datetime64[D]"))

@@ -1,0 +1,104 @@
+"""Leakage probes: what a model could only know from the future, or from the answer itself."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from features.vectors import Floats, Vectors
+from models.decision import score
+from training.contest import final_block
+from training.evaluation import Difference, auc
+from training.fitting import Material, fit
+from training.folds import Split, churned_accounts
+
+FEWEST_CHURNED = 10  # accounts behind a column's AUC; under it one lucky column would alarm
+SHUFFLED_ROUNDS = 60
+SHUFFLED_ORIGINS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A column that alone ranks churn, by its values or by being unknown; AUC in the direction that fits."""
+
+    column: str
+    auc: float
+    by: str  # "value" or "unknown"
+
+
+def most_telling(vectors: Vectors, churned: Floats) -> list[Telling]:
+    """Return the columns that a model reads, the one that tells most first.
+
+    Parameters
+    ----------
+    vectors, churned
+        n rows, all with labels.
+    """
+    found = []
+    for place, column in enumerate(vectors.contract.columns):
+        if not column.in_model:
+            continue
+        values = vectors.values[:, place]
+        known = ~np.isnan(values)
+        for by, ranking, rows in (
+            ("value", values, known),
+            ("unknown", (~known).astype(float), np.ones(len(known), dtype=bool)),
+        ):
+            if churned_accounts(vectors.account_ids[rows], churned[rows]) < FEWEST_CHURNED:
+                continue
+            area = _telling(column.kind, churned[rows], ranking[rows])
+            if area is not None:
+                found.append(Telling(column.name, area, by))
+    return sorted(found, key=lambda telling: -telling.auc)
+
+
+def _telling(kind: str, churned: Floats, ranking: Floats) -> float | None:
+    if kind == "category":  # codes have no order: rank them by their own churn rate
+        codes = ranking.astype(int)
+        rates = np.bincount(codes, weights=churned) / np.maximum(np.bincount(codes), 1)
+        ranking = rates[codes]
+    area = auc(churned, ranking)
+    return None if area is None else max(area, 1 - area)
+
+
+def shuffled(material: Material, split: Split) -> Difference:
+    """Train on shuffled labels and judge by shuffled labels: log loss minus the base rate's.
+
+    Labels change accounts within each date. What still beats the base rate has learnt rows by heart that it is
+    judged by.
+    """
+    rng = np.random.default_rng(material.recipe.seed)
+    churned = material.churned.copy()
+    labelled = np.r_[split.train, split.final]
+    for date in np.unique(material.vectors.as_of[labelled]):
+        rows = labelled[material.vectors.as_of[labelled] == date]
+        churned[rows] = churned[rng.permutation(rows)]
+    quick = material.recipe.model_copy(
+        update={
+            "booster": material.recipe.booster.model_copy(update={"max_rounds": SHUFFLED_ROUNDS}),
+            "folds": material.recipe.folds.model_copy(update={"origins": SHUFFLED_ORIGINS}),
+        }
+    )
+    mixed = Material(material.vectors, churned, material.catalogue, material.prior, quick)
+    fitted = fit(mixed, split.train)
+    answers = score(mixed.vectors.take(split.final), fitted.bundle(mixed), mixed.catalogue)
+    base = np.full(len(split.final), fitted.base_rate)
+    return final_block(mixed, split).difference(answers.churn_probability, base)
+
+
+def sample_at(vectors: Vectors, date: np.datetime64, most: int) -> npt.NDArray[np.intp]:
+    """Return the positions of at most `most` accounts' vectors at `date`, the same ones on every run."""
+    rows = np.flatnonzero(vectors.as_of == date)
+    order = np.argsort([zlib.crc32(str(account).encode()) for account in vectors.account_ids[rows]])
+    return np.sort(rows[order[:most]])
+
+
+def changed_columns(ours: Vectors, truncated: Vectors) -> Sequence[str]:
+    """Name the columns that differ between vectors from all data and vectors from data that end at `as_of`."""
+    same = np.isclose(ours.values, truncated.values, rtol=1e-9, atol=0.0, equal_nan=True)
+    same &= ours.unknown == truncated.unknown
+    return [name for name, equal in zip(ours.contract.names, same.all(axis=0), strict=True) if not equal]

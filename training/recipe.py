@@ -1,0 +1,185 @@
+"""The recipe: every number that a training run depends on, with the data and nothing else.
+
+The same recipe, data and seed give the same bundle, digest and all.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from features.errors import TrainingError, near_miss
+
+DEFAULT = Path(__file__).with_name("recipe.toml")
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Part(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LabelRecipe(Part):
+    """What is predicted. `involuntary_counts` unset: as the company's sources say."""
+
+    horizon_days: Annotated[int, Field(ge=1, le=730)]
+    embargo_days: Annotated[int, Field(ge=0, le=365)]
+    involuntary_counts: bool | None = None
+
+
+class GridRecipe(Part):
+    """Which monthly dates become snapshots, and how many of the last ones prove the model."""
+
+    min_history_months: Annotated[int, Field(ge=0, le=60)]
+    max_months: Annotated[int, Field(ge=2, le=120)]
+    final_months: Annotated[int, Field(ge=1, le=24)]
+
+
+class ScorecardRecipe(Part):
+    """How far outcomes may move the rules.
+
+    `prior_sd_log_odds`: standard deviation of a weight around its prior, in log-odds. The likelihood counts
+    each churned account once, however many monthly snapshots it fills. `severity_prior_accounts`: how many
+    accounts the prior mean severity is worth.
+    """
+
+    prior_sd_log_odds: PositiveFloat
+    severity_prior_accounts: PositiveFloat
+
+
+class BoosterRecipe(Part):
+    """LightGBM: small, shallow, monotone, deterministic. Rounds are chosen on later months."""
+
+    num_leaves: Annotated[int, Field(ge=2, le=8)]
+    max_depth: Annotated[int, Field(ge=1, le=4)]
+    learning_rate: Annotated[float, Field(gt=0, le=0.5)]
+    max_rounds: Annotated[int, Field(ge=1, le=2000)]
+    min_data_in_leaf: PositiveInt
+    lambda_l2: Annotated[float, Field(ge=0)]
+    feature_fraction: Share
+    bagging_fraction: Share
+    num_threads: Annotated[int, Field(ge=1, le=64)]
+
+
+class FoldRecipe(Part):
+    """How many rolling origins there are inside the training part."""
+
+    origins: Annotated[int, Field(ge=2, le=12)]
+
+
+class CalibrationRecipe(Part):
+    """Priors of Platt's shift (around 0) and slope (around 1), as standard deviations."""
+
+    shift_sd: PositiveFloat
+    slope_sd: PositiveFloat
+
+
+class BlendRecipe(Part):
+    """Prior of kappa: the churned accounts at which model and scorecard weigh the same."""
+
+    kappa_prior: PositiveFloat
+    kappa_prior_log_sd: PositiveFloat
+
+
+class EvaluationRecipe(Part):
+    """How the final block is judged; `capacity_share` of the accounts can be worked at one time."""
+
+    bootstrap_repeats: Annotated[int, Field(ge=50, le=10_000)]
+    capacity_share: Share
+    interval: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class GateRecipe(Part):
+    """What a model must show before it may serve."""
+
+    churned_accounts_trained: PositiveInt
+    churned_accounts_final: PositiveInt
+    tolerance_log_loss: Annotated[float, Field(ge=0)]
+    calibration_ratio: Annotated[float, Field(ge=1)]
+    too_good_auc: Annotated[float, Field(gt=0.5, le=1)]
+
+
+class Recipe(Part):
+    """Every number of a training run.
+
+    Examples
+    --------
+    >>> load_recipe().labels.horizon_days
+    90
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    labels: LabelRecipe
+    grid: GridRecipe
+    scorecard: ScorecardRecipe
+    booster: BoosterRecipe
+    folds: FoldRecipe
+    calibration: CalibrationRecipe
+    blend: BlendRecipe
+    evaluation: EvaluationRecipe
+    gates: GateRecipe
+
+    @property
+    def window_days(self) -> int:
+        """Days from a snapshot to the end of its label window."""
+        return self.labels.embargo_days + self.labels.horizon_days
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML that :func:`load_recipe` reads back."""
+        tables = self.model_dump(exclude_none=True)
+        lines = [f"{name} = {value}" for name, value in tables.items() if not isinstance(value, dict)]
+        for name, table in tables.items():
+            if isinstance(table, dict):
+                lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+        return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def load_recipe(path: Path | None = None) -> Recipe:
+    """Return the default recipe, changed by what the file at `path` names.
+
+    Raises
+    ------
+    TrainingError
+        The file cannot be read, or names or values in it are not allowed.
+    """
+    base = tomllib.loads(DEFAULT.read_text(encoding="utf-8"))
+    if path is None:
+        return Recipe.model_validate(base)
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise TrainingError(f"{path}: the recipe cannot be read ({problem.strerror}).") from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise TrainingError(f"{path}: this is no TOML: {problem}.") from problem
+    try:
+        return Recipe.model_validate(_merged(base, given))
+    except ValidationError as problem:
+        raise TrainingError(f"{path}: {_first(problem)}") from problem
+
+
+def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(base)
+    for name, value in given.items():
+        known = base.get(name)
+        both[name] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return both
+
+
+def _first(problem: ValidationError) -> str:
+    error = problem.errors()[0]
+    where = [str(part) for part in error["loc"]]
+    if error["type"] != "extra_forbidden":
+        return f"{'.'.join(where)}: {error['msg']}, got {error['input']!r}."
+    model: Any = Recipe
+    for part in where[:-1]:
+        model = model.model_fields[part].annotation
+    return f"unknown key {'.'.join(where)}. {near_miss(where[-1], model.model_fields)}"
