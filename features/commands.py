@@ -65,7 +65,7 @@ def show(
     if as_json:
         typer.echo(json.dumps(_as_json(listing), ensure_ascii=False, indent=2))
     else:
-        _print_tables(listing, list(lines(listing)))
+        _print_areas(listing, list(lines(listing)))
 
 
 @catalogue_app.command("check")
@@ -152,30 +152,27 @@ def _as_json(listing: Listing) -> dict[str, Any]:
     }
 
 
-def _print_tables(listing: Listing, found: list[Line]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _print_areas(listing: Listing, found: list[Line]) -> None:
+    # Plain text: rich's tables of the whole catalogue take 30 ms, as long as everything else together.
+    import shutil
+    import textwrap
 
     from features.catalogue.listing import by_area
 
-    console = Console()
+    width = max(40, min(shutil.get_terminal_size().columns, 120)) - 4
     for area, of_area in by_area(iter(found)).items():
-        table = Table(title=listing.area_name(area), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-        table.add_column("what is measured", ratio=1, overflow="fold")
-        table.add_column("healthy\nnot so healthy\nunhealthy", width=14, overflow="fold")
-        table.add_column("weight", justify="right")
-        table.add_column("play, who, by when", width=23, overflow="fold")
+        typer.secho(listing.area_name(area).upper(), bold=True)
         for line in of_area:
-            what = Text.assemble((line.id, "bold"), f"\n{line.measure} ", (f"[{line.unit}]", "italic"))
-            bands = f"{line.healthy}\n{line.not_so_healthy}\n{line.unhealthy}"
-            play = f"{line.play}\n{line.owner_role.replace('_', ' ')}, {line.due_days} d"
-            table.add_row(what, bands, f"{line.weight:g}", Text(play))
-        console.print(table)
+            typer.echo(f"  {typer.style(line.id, fg=typer.colors.CYAN)}  (weight {line.weight:g})")
+            typer.echo(textwrap.indent(textwrap.fill(f"{line.measure} [{line.unit}]", width), "    "))
+            typer.echo(
+                f"    healthy {line.healthy}   not so healthy {line.not_so_healthy}   unhealthy {line.unhealthy}"
+            )
+            owner = line.owner_role.replace("_", " ")
+            typer.echo(f"    play {line.play}: {owner}, within {line.due_days} d")
+        typer.echo()
     signals = sum(line.kind == "signal" for line in found)
-    console.print(
+    typer.echo(
         f"{signals} signals, {len(found) - signals} factors, {len(listing.context)} context columns, "
-        f"{len(listing.policy['plays'])} plays; revision {listing.policy['revision']}.",
-        highlight=False,
+        f"{len(listing.policy['plays'])} plays; revision {listing.policy['revision']}."
     )

@@ -329,4 +329,4 @@ def _reached(wanted: OpportunityPolicy, value: float) -> float | None:
 
 
 def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return float(value) if value == value else None  # NaN is the one value that differs from itself

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,7 +22,8 @@ def answer_batch(items: Sequence[Any], desk: Desk, lang: str) -> list[dict[str, 
     questions = [_question(item) for item in items]
     asked = [question for question in questions if isinstance(question, Question) and not question.is_given]
     if asked:
-        desk.prepare(asked)
+        with suppress(KeepsightError, RequestProblem):  # each answer says so
+            desk.prepare(asked)
     return [
         {"index": index, "answer": None, "problem": None, **_result(question, desk, lang)}
         for index, question in enumerate(questions)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from features.catalogue import Catalogue
 from features.vectors import FeatureContract, Floats, Vectors
 from models.bundle import Bundle
 from models.decision import Scores, score
@@ -19,7 +18,7 @@ from models.thresholds import NOT_SO_HEALTHY
 from serving.company import NO_CARD, Company
 from serving.moments import written
 
-ARR, DEADLINE, RENEWAL = "arr", "days_to_notice_deadline", "days_to_renewal"
+ARR, DEADLINE = "arr", "days_to_notice_deadline"
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,10 @@ class Book:
         return None if row is None else self.vectors.take([row])
 
 
-def scored(
-    vectors: Vectors, as_of: dt.datetime, bundle: Bundle | None, catalogue: Catalogue, yearly_churn: float | None
-) -> Book:
-    """Make the book of vectors that are there already."""
-    scores = score(vectors, bundle, catalogue, yearly_churn)
+def scored(vectors: Vectors, as_of: dt.datetime, bundle: Bundle | None, company: Company) -> Book:
+    """Make the book of the vectors of a company's accounts."""
+    catalogue = company.catalogue
+    scores = score(vectors, bundle, catalogue, company.sources.yearly_churn)
     judgements = judge(vectors, catalogue.policy, catalogue.definitions)
     fired = judgements.band >= NOT_SO_HEALTHY
     signs = tuple(tuple(judgements.items[item] for item in np.flatnonzero(row)) for row in fired)
@@ -63,7 +61,7 @@ def scored(
         scores,
         judgements,
         signs,
-        _ranked(vectors, scores),
+        _ranked(vectors, scores, company.past_deadline(as_of)),
         {account: row for row, account in enumerate(vectors.account_ids)},
         None if bundle is None else bundle.version,
     )
@@ -81,18 +79,17 @@ def arr_at_risk(vectors: Vectors, scores: Scores) -> Floats:
     return scores.churn_probability * column_or_unknown(vectors, ARR)
 
 
-def _ranked(vectors: Vectors, scores: Scores) -> tuple[int, ...]:
+def _ranked(vectors: Vectors, scores: Scores, past_deadline: frozenset[str]) -> tuple[int, ...]:
     """Order rows by yearly value at risk (unknown ones last, by probability), in three groups.
 
-    First those that can still be kept; then those whose notice deadline has passed, that is who have a renewal
-    ahead and no deadline, in a company that has deadlines; then those under notice.
+    First those that can still be kept; then those whose notice deadline has passed with no other ahead; then
+    those under notice.
     """
     at_risk, deadline = arr_at_risk(vectors, scores), column_or_unknown(vectors, DEADLINE)
-    has_deadline = ~np.isnan(deadline)
-    passed = ~has_deadline & ~np.isnan(column_or_unknown(vectors, RENEWAL)) & has_deadline.any()
+    names = vectors.account_ids.astype(str)
+    passed = np.isnan(deadline) & np.isin(names, sorted(past_deadline))
     group = np.where(scores.under_notice == 1.0, 2, np.where(passed, 1, 0))
     value = np.where(np.isnan(at_risk), -1.0, at_risk)
-    names = vectors.account_ids.astype(str)
     return tuple(np.lexsort((names, -scores.churn_probability, -value, group)).tolist())
 
 

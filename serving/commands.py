@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from features.commandline import reported
+from features.errors import KeepsightError
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
@@ -32,7 +34,9 @@ AsOfOption = Annotated[
 ]
 BundleOption = Annotated[
     Path | None,
-    typer.Option("--bundle", help="A model's folder. Default: the champion in $KEEPSIGHT_HOME.", show_default=False),
+    typer.Option(
+        "--bundle", help="A model's folder. Default: the champion in $KEEPSIGHT_HOME.", show_default=False
+    ),
 ]
 RulesOption = Annotated[bool, typer.Option("--rules-alone", help="Leave the model out: the rules answer.")]
 
@@ -75,16 +79,19 @@ def explain(
     if (account is None) != most_at_risk:
         raise typer.BadParameter("name one account, or give --most-at-risk", param_hint="ACCOUNT")
     from models.explanation import sentences
+    from serving.answers import explained
     from serving.negotiation import language
-    from serving.scoring import explain_account, json_text, riskiest_account, score_book
+    from serving.scoring import account_vector, json_text, riskiest_vector, score_book
 
     with _opened(sources) as company:
         said_in = language(lang, None, sorted(company.catalogue.wording))
         model = _model(company.catalogue, bundle, rules_alone)
         if account is None:
             with _progress("Looking for the account most at risk") as progress:
-                account = riskiest_account(score_book(company, model, as_of, progress))
-        answer = explain_account(company, model, account, as_of, said_in)
+                vector = riskiest_vector(score_book(company, model, as_of, progress))
+        else:
+            vector = account_vector(company, model, account, as_of)
+        answer = explained(company, model, vector, said_in)
         typer.echo(json_text(answer) if json else sentences(answer, company.catalogue, said_in))
 
 
@@ -94,7 +101,9 @@ def serve(
     sources: Annotated[
         Path | None,
         typer.Option(
-            "--sources", help="The company's sources.toml. Without: posted readings only.", envvar="KEEPSIGHT_SOURCES"
+            "--sources",
+            help="The company's sources.toml. Without: posted readings only.",
+            envvar="KEEPSIGHT_SOURCES",
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.", envvar="KEEPSIGHT_HOST")] = "127.0.0.1",
@@ -119,3 +128,48 @@ def serve(
         "refresh_minutes": refresh_minutes,
     }
     run(Settings(**{name: value for name, value in given.items() if value is not None}))  # type: ignore[arg-type]
+
+
+@contextmanager
+def _opened(sources: Path) -> Iterator[Company]:
+    from features.sources import load_sources
+    from serving.company import Company
+
+    company = Company(load_sources(sources))
+    try:
+        yield company
+    finally:
+        company.close()
+
+
+def _model(catalogue: Catalogue, bundle: Path | None, rules_alone: bool) -> Bundle | None:
+    """Return the model to answer with, and say so where there is none."""
+    from serving.registry import load_fitting_bundle
+    from serving.settings import Settings
+
+    if rules_alone:
+        return None
+    champion = Settings().champion_folder
+    if bundle is None and not champion.exists():
+        typer.secho(
+            f"No model at {champion}: the rules answer alone. `keepsight train --promote` makes one.", err=True
+        )
+        return None
+    try:
+        return load_fitting_bundle(bundle or champion, catalogue, trusted=bundle is None)
+    except KeepsightError as error:
+        raise type(error)(f"{error}\nOr answer without a model: --rules-alone.") from error
+
+
+def _who(model: Bundle | None) -> str:
+    return "by the rules alone" if model is None else f"by model {model.version}"
+
+
+@contextmanager
+def _progress(doing: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

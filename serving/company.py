@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.errors import UnknownAccountError
+from features.errors import ReadingError, UnknownAccountError
 from features.evidence import account_evidence
 from features.readings import Evidence
 from features.snapshots import accounts_in_force, build_vectors, recorded_codebooks
@@ -97,12 +97,29 @@ class Company:
         finally:
             self._lock.release()
 
-    def latest(self, now: dt.datetime) -> dt.datetime:
-        """Return the moment that an answer is about when none is asked for.
+    def moment(self, as_of: dt.datetime | None, now: dt.datetime) -> dt.datetime:
+        """Return the moment that an answer is about.
 
-        Where the history ends, to the second, or `now` if that is earlier.
+        Parameters
+        ----------
+        as_of
+            The one asked for; None: where the history ends, to the second, or `now` if that is earlier.
+        now
+            What time it is.
+
+        Raises
+        ------
+        ReadingError
+            `as_of` lies in the future.
         """
-        return min(self.observed_until, now)
+        if as_of is None:
+            return min(self.observed_until, now)
+        if as_of > max(self.observed_until, now):
+            raise ReadingError(
+                f"as_of: {as_of:%Y-%m-%d %H:%M} lies in the future; the history ends on "
+                f"{self.observed_until:%Y-%m-%d %H:%M}. Leave it out to ask about then."
+            )
+        return as_of
 
     def contract(self, bundle: Bundle | None, as_of: dt.datetime) -> FeatureContract:
         """Return what vectors to build: the model's; without one, with the categories known at `as_of`."""
@@ -115,6 +132,18 @@ class Company:
         """Return the accounts with a contract in force at `as_of`, as a grid to build vectors for."""
         with self._turn():
             return self._in_force(as_of)[0]
+
+    def past_deadline(self, as_of: dt.datetime) -> frozenset[str]:
+        """Name the accounts whose contract in force can no longer be cancelled for its end, as known at `as_of`."""
+        if "contracts" not in self._database.tables:
+            return frozenset()
+        rows, day = self._database.tables["contracts"], as_of.date()
+        rows = rows.filter(
+            rows.known_from <= as_of, rows.known_until > as_of, rows.start_date <= day, rows.end_date >= day
+        )
+        with self._turn():
+            passed = rows.filter(rows.notice_deadline < day).account_id.to_pyarrow().to_pylist()
+        return frozenset(passed)
 
     def vectors(
         self, grid: pa.Table, contract: FeatureContract, progress: Callable[[int, int], None] | None = None

@@ -10,8 +10,8 @@ import datetime as dt
 import math
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -23,7 +23,8 @@ from features.sources import load_sources
 from features.vectors import FeatureContract, Vectors, feature_contract
 from models.bundle import Bundle
 from models.decision import decide
-from models.explanation import NO_FACTS, AccountFacts, answer, evidence_ids
+from models.explanation import NO_FACTS, AccountFacts, answer
+from serving.answers import explained, new_prediction_id
 from serving.book import Book, book_page, scored
 from serving.company import Company
 from serving.problems import NOT_READY, RequestProblem
@@ -91,7 +92,8 @@ class Desk:
         sources = None if self.settings.sources is None else load_sources(self.settings.sources)
         if self.champion is None:
             catalogue = load_catalogue() if sources is None else sources.catalogue
-            champion = Champion(self.settings.bundle or self.settings.champion_folder, catalogue)
+            named, ours = self.settings.bundle, self.settings.champion_folder
+            champion = Champion(named or ours, catalogue, trusted=named is None)
             champion.look()
             self.champion = champion
         if sources is None:
@@ -134,7 +136,7 @@ class Desk:
 
     def _new_book(self, company: Company, bundle: Bundle | None) -> Book:
         started = time.monotonic()
-        as_of, known = company.latest(now()), self._book
+        as_of, known = company.moment(None, now()), self._book
         contract = company.contract(bundle, as_of)
         self._refreshing = known is not None
         try:
@@ -142,7 +144,7 @@ class Desk:
                 vectors = known.vectors  # only the model is new
             else:
                 vectors = company.vectors(company.in_force(as_of), contract, self._note_progress)
-            book = scored(vectors, as_of, bundle, company.catalogue, company.sources.yearly_churn)
+            book = scored(vectors, as_of, bundle, company)
         finally:
             self._refreshing = False
         self._failure = None
@@ -223,7 +225,8 @@ class Desk:
         company, bundle = self.company, self._bundle()
         wanted: dict[dt.datetime, list[str]] = {}
         for question in questions:
-            wanted.setdefault(question.as_of or company.latest(now()), []).append(question.account_id)
+            with suppress(ReadingError):  # its own answer says so
+                wanted.setdefault(company.moment(question.as_of, now()), []).append(question.account_id)
         for as_of, account_ids in wanted.items():
             contract = company.contract(bundle, as_of)
             if self._book is None or not self._book.is_for(as_of, contract):
@@ -235,26 +238,21 @@ class Desk:
         Without `as_of`: now, or where the history ends if that is earlier.
         """
         company, bundle = self.company, self._bundle()
-        moment = company.latest(now()) if as_of is None else as_of
-        _refuse_future(moment, max(now(), company.observed_until))
-        vectors = self._vector(company, account_id, moment, company.contract(bundle, moment))
-        decision = decide(vectors, bundle, company.catalogue, company.sources.yearly_churn)[0]
-        quoted = evidence_ids(decision)
-        return answer(
-            decision,
-            company.catalogue,
-            lang,
-            company.evidence(account_id, moment, quoted),
-            new_prediction_id(),
-            company.facts(account_id, moment, quoted),
-        )
+        moment = company.moment(as_of, now())
+        vector = self._vector(company, account_id, moment, company.contract(bundle, moment))
+        return explained(company, bundle, vector, lang)
 
     def answer_given(self, question: Question, lang: str) -> dict[str, Any]:
         """Answer about readings that the caller gives; nothing of the sources is looked at but the name."""
         catalogue, bundle = self.catalogue, self._bundle()
         given = question.given(now())
         company = self._company
-        _refuse_future(given.as_of, now() if company is None else max(now(), company.observed_until))
+        if company is not None:
+            company.moment(given.as_of, now())
+        elif given.as_of > now():
+            raise ReadingError(
+                f"as_of: {given.as_of:%Y-%m-%d %H:%M} lies in the future. Leave it out to ask about now."
+            )
         vectors = vectors_of([given], self._contract(bundle, company), catalogue.definitions)
         yearly_churn = company.sources.yearly_churn if company else None
         decision = decide(vectors, bundle, catalogue, yearly_churn)[0]
@@ -312,7 +310,7 @@ class Desk:
         if bundle is not None:
             return bundle.contract
         if company is not None:
-            return company.contract(None, company.latest(now()))
+            return company.contract(None, company.moment(None, now()))
         return feature_contract(self.catalogue, {})
 
     def _vector(self, company: Company, account_id: str, as_of: dt.datetime, contract: FeatureContract) -> Vectors:
@@ -323,16 +321,6 @@ class Desk:
             if found is not None:
                 return found
         return company.vector(account_id, as_of, contract)
-
-
-def new_prediction_id() -> str:
-    """Return a new name for a prediction that is about to be served."""
-    return str(uuid.uuid4())
-
-
-def _refuse_future(as_of: dt.datetime, latest: dt.datetime) -> None:
-    if as_of > latest:
-        raise ReadingError(f"as_of: {as_of:%Y-%m-%d %H:%M} lies in the future. Leave it out to ask about now.")
 
 
 def _name_only(company: Company | None, account_id: str) -> AccountFacts:

@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -26,8 +25,11 @@ REGISTRY_TIMEOUT_SECONDS = "5"
 log = structlog.get_logger()
 
 
-def load_fitting_bundle(folder: Path, catalogue: Catalogue) -> Bundle:
+def load_fitting_bundle(folder: Path, catalogue: Catalogue, *, trusted: bool = False) -> Bundle:
     """Return the bundle in `folder`, once its digests hold and it fits the catalogue in force.
+
+    `trusted`: the folder is the champion's own, written by `promote`; any other model is first parsed in a
+    process of its own, since a damaged one can end the process that reads it.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def load_fitting_bundle(folder: Path, catalogue: Catalogue) -> Bundle:
     ContractMismatchError
         It was trained with other definitions.
     """
-    bundle = load_bundle(folder)
+    bundle = load_bundle(folder, trusted=trusted)
     codebooks = {column.name: column.codebook for column in bundle.contract.columns if column.codebook}
     bundle.contract.refuse_unless_equal(feature_contract(catalogue, codebooks))
     return bundle
@@ -48,9 +50,10 @@ class Champion:
     A bundle that cannot be read or does not fit is refused, and the one before stays.
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue) -> None:
+    def __init__(self, folder: Path, catalogue: Catalogue, *, trusted: bool = False) -> None:
         self.folder = folder
         self.catalogue = catalogue
+        self._trusted = trusted
         self.bundle: Bundle | None = None
         self.refused: str | None = None
         self._stamp: bytes | None = None
@@ -63,7 +66,7 @@ class Champion:
             if stamp is None or stamp == self._stamp:
                 return False
             try:
-                bundle = load_fitting_bundle(self.folder, self.catalogue)
+                bundle = load_fitting_bundle(self.folder, self.catalogue, trusted=self._trusted)
             except KeepsightError as error:
                 if self.refused != str(error):
                     log.warning("model refused", folder=str(self.folder), reason=str(error))
@@ -134,41 +137,3 @@ def _replace(fresh: Path, folder: Path) -> None:
     if folder.exists():
         folder.rename(previous)
     fresh.rename(folder)
-
-
-class ChampionWatch:
-    """A thread that looks for a new champion every so many seconds, and calls `swapped` when there is one."""
-
-    def __init__(
-        self,
-        champion: Champion,
-        every_seconds: float,
-        swapped: Callable[[], None],
-        fetch: Callable[[], bool] | None = None,
-    ) -> None:
-        self._champion, self._every, self._swapped, self._fetch = champion, every_seconds, swapped, fetch
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="champion-watch", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop looking, and wait for the look under way."""
-        self._stop.set()
-        self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._every):
-            self._fetch_quietly()
-            if self._champion.look():
-                self._swapped()
-
-    def _fetch_quietly(self) -> None:
-        if self._fetch is None:
-            return
-        try:
-            self._fetch()
-        except KeepsightError as error:
-            log.warning("registry not used", reason=str(error))

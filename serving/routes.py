@@ -14,12 +14,12 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from features.errors import ReadingError, near_miss
+from serving.batch import answer_batch
 from serving.body import StrictRoute
 from serving.company import NO_CARD
 from serving.desk import Desk
 from serving.negotiation import language, prefers_html
 from serving.pages import account_page, accounts_page, page_headers
-from serving.batch import answer_batch
 from serving.problems import INVALID_REQUEST, PROBLEM_JSON, RequestProblem
 from serving.schemas import (
     Answer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from training.recipe import Recipe
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
-    from features.sources import Database, Sources
+    from features.sources import Database, Sources, Untimed
 
 Progress = Callable[[int, int], None]
 
@@ -38,13 +38,14 @@ class Snapshots:
     event_at
         Shape (n,), datetime64[s]: the notice or churn that ended the stay; NaT unknown.
     left_out
-        Tables and columns that show only today's state, with the reason; their signals are unknown here.
+        Tables and columns that show only today's state; their signals are unknown here. None: not known, from
+        a file.
     """
 
     vectors: Vectors
     churned: Floats
     event_at: npt.NDArray[np.datetime64]
-    left_out: tuple[str, ...] = field(default=())
+    left_out: tuple[Untimed, ...] | None = None
 
     @property
     def digest(self) -> str:
@@ -195,7 +196,7 @@ def gather(
         vectors,
         np.where(noticed, np.nan, labels.churned),
         labels.event_at,
-        tuple(str(item) for item in database.untimed),
+        database.untimed,
     )
 
 

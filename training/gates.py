@@ -1,6 +1,7 @@
 """Gates: what a model must show before it may serve. Each passes, fails, or cannot judge, and says why.
 
-Only a model that passes all of them is promoted: a gate that cannot judge has not been passed.
+Only a model that passes them is promoted: a gate that cannot judge has not been passed. The exceptions
+are G08 and G09, which a snapshot file cannot be asked.
 """
 
 from __future__ import annotations
@@ -52,14 +53,25 @@ ABOUT = {
 }
 
 
-def may_be_promoted(gates: Sequence[Gate]) -> bool:
-    """Say whether all gates have been passed."""
-    return all(gate.verdict is Verdict.PASS for gate in gates)
+NEED_TABLES = ("G08", "G09")
+FROM_FILE = "trained from a snapshot file: the tables are not there to look at. Train from --sources."
 
 
 def refusals(gates: Sequence[Gate]) -> list[str]:
-    """Return what stands against promotion, one sentence a gate."""
-    return [f"{gate.code} {gate.about}: {gate.reason}" for gate in gates if gate.verdict is not Verdict.PASS]
+    """Return what stands against promotion, a sentence for each gate; nothing: it may be promoted.
+
+    Examples
+    --------
+    >>> refusals([Gate("G06", "no column is too good to be true", Verdict.FAIL, "look for the leak: x.")])
+    ['G06 no column is too good to be true: fail, look for the leak: x.']
+    >>> refusals([later_records_change_nothing(None, 0, np.datetime64("2025-01-01"))])
+    []
+    """
+    return [
+        f"{gate.code} {gate.about}: {gate.verdict}, {gate.reason}"
+        for gate in gates
+        if gate.verdict is Verdict.FAIL or (gate.verdict is Verdict.CANNOT_JUDGE and gate.code not in NEED_TABLES)
+    ]
 
 
 def enough_churned(trained: int, final: int, recipe: GateRecipe) -> Gate:
@@ -70,11 +82,16 @@ def enough_churned(trained: int, final: int, recipe: GateRecipe) -> Gate:
     return _gate("G01", Verdict.PASS if enough else Verdict.CANNOT_JUDGE, reason)
 
 
-def beats_base_rate(contest: Contest) -> Gate:
-    """G02: lower log loss than saying the same for everybody, beyond chance over accounts."""
+def beats_base_rate(contest: Contest, enough: Gate) -> Gate:
+    """G02: lower log loss than saying the same for everybody, beyond chance over accounts.
+
+    With too few churned accounts a lower one proves nothing; one that is no lower still fails.
+    """
     gap = contest.difference("blend", "base_rate")
     reason = f"log loss of the blend minus that of the base rate: {_said(gap)}."
-    return _gate("G02", Verdict.PASS if gap.high < 0 else Verdict.FAIL, reason)
+    if enough.verdict is Verdict.PASS:
+        return _gate("G02", Verdict.PASS if gap.high < 0 else Verdict.FAIL, reason)
+    return _gate("G02", Verdict.FAIL if gap.value >= 0 else Verdict.CANNOT_JUDGE, reason)
 
 
 def not_worse_than_simple(contest: Contest, recipe: GateRecipe) -> Gate:
@@ -123,10 +140,12 @@ def windows_apart(last_window_end: np.datetime64, first_final: np.datetime64) ->
     return _gate("G07", Verdict.PASS if last_window_end <= first_final else Verdict.FAIL, reason)
 
 
-def timed(left_out: Sequence[str], used: Sequence[str]) -> Gate:
+def timed(left_out: Sequence[str] | None, used: Sequence[str]) -> Gate:
     """G08: tables and columns with only today's state never reach a training vector."""
+    if left_out is None:
+        return _gate("G08", Verdict.CANNOT_JUDGE, FROM_FILE)
     if used:
-        return _gate("G08", Verdict.FAIL, f"used although only today's state is known: {'; '.join(used)}.")
+        return _gate("G08", Verdict.FAIL, f"known although their table shows only today: {', '.join(used)}.")
     if left_out:
         return _gate("G08", Verdict.PASS, f"left out of training: {'; '.join(left_out)}.")
     return _gate("G08", Verdict.PASS, "everything that was read shows its past.")
@@ -135,8 +154,7 @@ def timed(left_out: Sequence[str], used: Sequence[str]) -> Gate:
 def later_records_change_nothing(changed: Sequence[str] | None, vectors: int, date: np.datetime64) -> Gate:
     """G09: vectors from all data equal vectors from data cut off at their date."""
     if changed is None:
-        reason = "from a snapshot file: the tables are not there to be cut off. Train from --sources."
-        return _gate("G09", Verdict.CANNOT_JUDGE, reason)
+        return _gate("G09", Verdict.CANNOT_JUDGE, FROM_FILE)
     if changed:
         return _gate("G09", Verdict.FAIL, f"cut off at {_day(date)}, these columns differ: {', '.join(changed)}.")
     return _gate("G09", Verdict.PASS, f"{vectors} vectors of {_day(date)} are the same from data cut off there.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from features.catalogue.schema import Definitions
+from features.sources import Untimed
 from features.vectors import Floats, Vectors
 from models.decision import score
 from training.contest import final_block
@@ -90,6 +92,26 @@ def shuffled(material: Material, split: Split) -> Difference:
     return final_block(mixed, split).difference(answers.churn_probability, base)
 
 
+def known_in_spite(vectors: Vectors, definitions: Definitions, left_out: Sequence[Untimed]) -> list[str]:
+    """Name the signals that read a table left out of training, and are known all the same."""
+    tables = {item.table for item in left_out if item.column is None}
+    return [
+        name
+        for name, signal in definitions.signals.items()
+        if tables & set(_tables(signal.measure.model_dump())) and not np.isnan(vectors.column(name)).all()
+    ]
+
+
+def _tables(part: object) -> Iterator[str]:
+    """Yield the tables named anywhere inside a measure."""
+    if isinstance(part, Mapping):
+        yield from (str(value) for key, value in part.items() if key == "table")
+        part = list(part.values())
+    if isinstance(part, list | tuple):
+        for inner in part:
+            yield from _tables(inner)
+
+
 def sample_at(vectors: Vectors, date: np.datetime64, most: int) -> npt.NDArray[np.intp]:
     """Return the positions of at most `most` accounts' vectors at `date`, the same ones on every run."""
     rows = np.flatnonzero(vectors.as_of == date)
@@ -101,4 +123,4 @@ def changed_columns(ours: Vectors, truncated: Vectors) -> Sequence[str]:
     """Name the columns that differ between vectors from all data and vectors from data that end at `as_of`."""
     same = np.isclose(ours.values, truncated.values, rtol=1e-9, atol=0.0, equal_nan=True)
     same &= ours.unknown == truncated.unknown
-    return [name for name, equal in zip(ours.contract.names, same.all(axis=0), strict=True) if not equal]
+    return [ours.contract.names[place] for place in np.flatnonzero(~same.all(axis=0))]

@@ -104,7 +104,8 @@ def _mean_severity(
     snapshots = len(accounts) / max(len(set(accounts)), 1)  # an account
     worth = known.sum(axis=0) / snapshots
     total = np.where(known, judgements.severity, 0.0).sum(axis=0) / snapshots
-    return (total + prior_accounts * np.array(prior.mean_severity)) / (worth + prior_accounts)
+    drawn: Floats = (total + prior_accounts * np.array(prior.mean_severity)) / (worth + prior_accounts)
+    return drawn
 
 
 def _increments(terms: Floats) -> Floats:
@@ -114,8 +115,8 @@ def _increments(terms: Floats) -> Floats:
 
 
 def _increments_of(coefficients: Floats) -> Floats:
-    return np.r_[coefficients[:-3], np.diff(coefficients[-3:], prepend=0.0)]
+    return np.concatenate([coefficients[:-3], np.diff(coefficients[-3:], prepend=0.0)])
 
 
 def _levels_of(increments: Floats) -> Floats:
-    return np.r_[increments[:-3], increments[-3:].cumsum()]
+    return np.concatenate([increments[:-3], increments[-3:].cumsum()])

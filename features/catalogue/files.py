@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -77,7 +76,7 @@ class Files:
 
 def read_files(overlay: Path | None, problems: Problems) -> Files:
     """Return our files with the overlay merged in; what cannot be read is noted in `problems`."""
-    files = Files(copy.deepcopy(_ours()), folder=overlay)
+    files = Files({file: our_file(file) for file in FILES}, folder=overlay)
     if overlay is None:
         return files
     if not overlay.is_dir():
@@ -94,8 +93,9 @@ def read_files(overlay: Path | None, problems: Problems) -> Files:
 
 
 @functools.cache
-def _ours() -> dict[str, Raw]:
-    return {file: tomllib.loads((OURS / file).read_text("utf-8")) for file in FILES}
+def our_file(file: str) -> Raw:
+    """Return the content of one of our own files; not to be changed by the caller."""
+    return tomllib.loads((OURS / file).read_text("utf-8"))
 
 
 def _read(path: Path, problems: Problems) -> Raw | None:

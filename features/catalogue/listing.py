@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from features.catalogue.files import CONTEXT, FACTORS, PLAYBOOK, SIGNALS, WORDING, read_files
-from features.catalogue.findings import Problems
+from features.catalogue.files import CONTEXT, FACTORS, PLAYBOOK, SIGNALS, WORDING, our_file
 from features.catalogue.words import Entry, measure_in_words, thresholds_in_words
 
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ def our_listing(language: str = "en") -> Listing:
     >>> our_listing().area_name("organisation")
     'organisation'
     """
-    tables = read_files(None, Problems()).tables
-    return Listing(tables[SIGNALS], tables[FACTORS], tables[CONTEXT], tables[PLAYBOOK], tables[WORDING[language]])
+    names = (SIGNALS, FACTORS, CONTEXT, PLAYBOOK, WORDING[language])
+    return Listing(*(our_file(name) for name in names))
 
 
 def listing_of(catalogue: Catalogue, language: str = "en") -> Listing:

@@ -9,15 +9,14 @@ from functools import cached_property
 from pathlib import Path
 
 from features.catalogue import fingerprints
+from features.catalogue.definition_checks import DefinitionChecker
 from features.catalogue.files import CONTEXT, FACTORS, PLAYBOOK, SIGNALS, Files, read_files
+from features.catalogue.policy_checks import PolicyChecker
 from features.catalogue.problems import Problems, parse
-from features.catalogue.references import check_references
 from features.catalogue.schema import Context, Definitions, Policy
-from features.catalogue.switching import check_off, definitions_without, policy_without
 from features.catalogue.speech import load_wording
+from features.catalogue.switching import check_off, definitions_without, policy_without
 from features.catalogue.wording import Wording
-
-RELATIONSHIP = "relationship"
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,7 @@ class Catalogue:
     @cached_property
     def areas(self) -> tuple[str, ...]:
         """Areas of signals and factors in catalogue order, ``relationship`` last."""
-        entries = [*self.definitions.signals.values(), *self.definitions.factors.values()]
-        seen = dict.fromkeys(entry.area for entry in entries)
-        return tuple(sorted(seen, key=lambda area: area == RELATIONSHIP))
+        return self.definitions.areas
 
     def area_of(self, item_id: str) -> str:
         """Return the area of a signal or factor; ``context`` for a context column.
@@ -111,7 +108,7 @@ def load_catalogue(
     >>> load_catalogue(off=["usage_tend"])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    features.errors.CatalogueError: [catalogue] off: no signal or factor "usage_tend". Did you mean "usage_trend"? ...
+    features.errors.CatalogueError: [catalogue] off: no signal or factor "usage_tend". Did you mean ...
     """
     if overlay is None and not off and not context:
         return _default()
@@ -137,7 +134,8 @@ def _load(overlay: Path | None, off: Sequence[str], context: Mapping[str, Contex
     definitions = definitions_without(definitions, off)
     definitions = definitions.model_copy(update={"context": {**definitions.context, **context}})
     policy = policy_without(policy, off)
-    check_references(definitions, policy, files, problems)
+    DefinitionChecker(definitions, files, problems).check()
+    PolicyChecker(definitions, files, problems, policy).check()
     wording = load_wording(files, definitions, policy, off, problems)
     problems.stop_if_any()
     return Catalogue(definitions, policy, wording, policy.revision)

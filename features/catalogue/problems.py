@@ -124,21 +124,20 @@ def _as_written(raw: Any, location: Sequence[str | int]) -> list[str]:
 
 def _type_at(kind: Any, location: Sequence[str | int]) -> Any:
     """Return the type that stands at `location` inside the type `kind`."""
-    if typing.get_origin(kind) is typing.Annotated:
-        return _type_at(typing.get_args(kind)[0], location)
+    arguments = [a for a in typing.get_args(kind) if a not in (types.NoneType, Ellipsis)]
+    is_union = typing.get_origin(kind) in (types.UnionType, typing.Union)
+    if typing.get_origin(kind) is typing.Annotated or (is_union and len(arguments) == 1):
+        return _type_at(arguments[0], location)
     if not location:
         return kind
     step, rest = location[0], location[1:]
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         field = kind.model_fields.get(str(step))
         return _type_at(field.annotation, rest) if field else None
-    arguments = [a for a in typing.get_args(kind) if a not in (types.NoneType, Ellipsis)]
-    if not arguments:
-        return None
-    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+    if is_union:
         chosen = [member for member in arguments if step in _own_tags(member)]
-        return _type_at(chosen[0], rest) if chosen else _type_at(arguments[0], location)
-    return _type_at(arguments[-1], rest)  # the values of a table, the items of a list
+        return _type_at(chosen[0], rest) if chosen else None
+    return _type_at(arguments[-1], rest) if arguments else None  # the values of a table, the items of a list
 
 
 def _own_tags(member: Any) -> list[str]:

@@ -39,6 +39,7 @@ from pydantic import (
     model_validator,
 )
 
+RELATIONSHIP = "relationship"  # the area of the factors
 STAGES = ("onboarding", "adoption", "mature", "renewal_window")
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Days = Annotated[int, Field(ge=1, le=3650)]
@@ -181,7 +182,7 @@ class UtilisationMeasure(Strict):
     """Distinct people in the window / licences held through the last `held_days`.
 
     Licences held = min(licences in force now, licences in force `held_days` ago), so that what was bought
-    since is not counted yet; none held: ``no_base``. Rows that are sums by day (``users`` not null, no
+    since is not counted yet; none held: ``no_base``. Rows that all name nobody (sums by day, events without
     ``user_id``) cannot say how many distinct people there were: ``not_applicable``.
     """
 
@@ -574,7 +575,8 @@ class ThresholdOverride(Strict):
     """Other thresholds for some lifecycle stages and values of context columns; the first match wins.
 
     All that is named must match: the stage is one of `stages`, each context column holds one of its values
-    (categories) or lies in its range (numbers; yes/no is 0 or 1). An unknown column never matches.
+    (categories) or lies in its range (numbers; yes/no is 0 or 1). Where such a column is unknown, the strictest
+    thresholds that may apply are read: not knowing never makes an account look healthier.
     """
 
     stages: tuple[str, ...] = ()
@@ -708,3 +710,10 @@ class Definitions(Strict):
     signals: Mapping[Identifier, Signal]
     factors: Mapping[Identifier, Factor]
     context: Mapping[Identifier, Context]
+
+    @property
+    def areas(self) -> tuple[str, ...]:
+        """The areas of signals and factors in catalogue order, ``relationship`` last."""
+        found = [signal.area for signal in self.signals.values()]
+        found += [factor.area for factor in self.factors.values()]
+        return tuple(sorted(dict.fromkeys(found), key=lambda area: area == RELATIONSHIP))

@@ -89,13 +89,12 @@ def _without_gone_opportunities(texts: Texts, files: Files, policy: Policy) -> T
 
 
 def _complete(texts: Texts, definitions: Definitions, policy: Policy, where: Any, problems: Problems) -> None:
-    entries = [*definitions.signals.values(), *definitions.factors.values()]
     needed: dict[str, tuple[Collection[str], bool]] = {  # what needs words, and whether only that may have them
         "signals": (definitions.signals, True),
         "factors": (definitions.factors, True),
         "plays": (policy.plays, True),
         "opportunities": (policy.opportunities, True),
-        "areas": ({entry.area for entry in entries}, False),
+        "areas": (definitions.areas, False),
         "stages": (STAGES, True),
         "bands": (("healthy", "not_so_healthy", "unhealthy"), True),
         "levels": (("watch", "at_risk", "critical"), True),

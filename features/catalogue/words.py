@@ -110,9 +110,9 @@ def _filter(only: Entry) -> str:
 def _allowed(wanted: Any) -> str:
     if isinstance(wanted, Mapping):
         low, high = wanted.get("at_least"), wanted.get("at_most")
-        if low is not None and high is not None:
-            return f"{_n(low)} to {_n(high)}"
-        return f"≥ {_n(low)}" if low is not None else f"≤ {_n(high)}"
+        if low is None or high is None:
+            return f"≥ {_n(low)}" if low is not None else f"≤ {_n(wanted['at_most'])}"
+        return f"{_n(low)} to {_n(high)}"
     return _or(["yes" if value is True else "no" if value is False else str(value) for value in wanted])
 
 

@@ -202,7 +202,7 @@ def _distinct(masked: ir.Table, columns: tuple[str, ...]) -> ir.Table:
 
 @dataclass(frozen=True, eq=False)
 class Nameless(_Spec):
-    """Rows of an aggregate that are sums by day: ``users`` is given and the person is not."""
+    """Rows of an aggregate that name nobody: sums by day, or events without a ``user_id``."""
 
     aggregate: Aggregate
 
@@ -213,7 +213,7 @@ class Nameless(_Spec):
     def relation(self, scope: Scope) -> ir.Table:
         """Count them."""
         masked = windowed(self.aggregate, scope)
-        sums = masked.filter(masked.user_id.isnull() & masked.users.notnull())
+        sums = masked.filter(masked.user_id.isnull())
         dated = _by_mask(sums, scope, {"part": ibis._.count().cast("float64")})
         return dated.group_by("account_id", "i").agg(value=dated.part.sum())
 
@@ -244,7 +244,7 @@ class ServiceWindow(_Spec):
         )
         seen = whenever_known(inside)
         if self.nameless:
-            seen = seen.filter(seen.user_id.isnull() & seen.users.notnull()).mutate(k0=seen.row_key)
+            seen = seen.filter(seen.user_id.isnull()).mutate(k0=seen.row_key)
             keys = ["k0"]
         else:
             keys = [f"k{place}" for place in range(len(self.aggregate.columns))]

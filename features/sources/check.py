@@ -89,6 +89,7 @@ class _Check:
         self._history(readable)
         if "feeds" in readable:
             name = quoted("normalised", "feeds")
+            end_replaced_rows(self.session.connection, "normalised feeds", content(readable["feeds"]))
             connected = list(self.sources.config.tables)
             self.problems += feed_problems(self.session, readable["feeds"], name, connected)
         self._coverage(readable)
@@ -180,7 +181,6 @@ class _Check:
         said: set[str] = set()
         if "feeds" in readable:
             name = quoted("normalised", "feeds")
-            end_replaced_rows(self.session.connection, "normalised feeds", content(readable["feeds"]))
             said = {table for (table,) in self.session.rows(f'SELECT DISTINCT "table" FROM {name}')}
         for one in readable.values():
             if not one.contract.fed or one.table in said:

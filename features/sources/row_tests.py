@@ -77,7 +77,7 @@ def _counted(session: Session, delivered: Delivered, read: str, tests: Sequence[
     """Count all tests' rows in one scan, and look closer at those that found some."""
     if not tests:
         return []
-    counts = ", ".join(f"count_if({test.condition})" for test in tests)
+    counts = ", ".join(f"count(*) FILTER ({test.condition})" for test in tests)
     total, *found = session.row(f"SELECT count(*), {counts} FROM {read}")
     return [
         _problem(session, delivered, read, test, count, total)
@@ -207,8 +207,8 @@ def _time_problems(session: Session, delivered: Delivered, read: str) -> Iterato
         zoned = f"regexp_matches(substr(trim({value}), 11), '{_ZONE}')" if sql.is_text(kind) else "false"
         dates = _date_only(delivered, name)
         total, with_zone, only_dates, midnights = session.row(
-            f"SELECT count({sql.name(name)}), count_if({zoned}), count_if({dates}), "
-            f"count_if(CAST({sql.name(name)} AS TIME) = TIME '00:00:00' AND NOT {dates}) "
+            f"SELECT count({sql.name(name)}), count(*) FILTER ({zoned}), count(*) FILTER ({dates}), "
+            f"count(*) FILTER (CAST({sql.name(name)} AS TIME) = TIME '00:00:00' AND NOT {dates}) "
             f"FROM {read} WHERE {sql.name(name)} IS NOT NULL"
         )
         without_zone = total - with_zone - only_dates

@@ -109,6 +109,17 @@ def test_the_law_holds_where_thresholds_differ_by_stage_and_plan(
     assert broken_by(some_vectors(150, seed=25), trained, strict) == set()
 
 
+def test_a_hidden_rating_is_the_same_answer_with_and_without_its_age(
+    bundle: Any, catalogue: Any, contract: FeatureContract, some_vectors: Any
+) -> None:
+    vectors = some_vectors(200, seed=26)
+    for factor in catalogue.definitions.factors:
+        hidden = with_column(vectors, contract.position[factor], np.nan, "r")
+        both = with_column(hidden, contract.position[f"{factor}_age_days"], np.nan, "r")
+        one, other = score(hidden, bundle, catalogue), score(both, bundle, catalogue)
+        assert one.churn_probability.tolist() == other.churn_probability.tolist()
+
+
 class DiscountsBothWays(Blend):
     """The mutant: poor coverage turns to the rules even where the model is the alarmed voice."""
 

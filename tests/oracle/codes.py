@@ -34,7 +34,9 @@ def at_least(q: Question, condition: schema.AtLeast) -> bool:
 
 
 def no_rows(q: Question, condition: schema.NoRows) -> bool:
-    return covered_number(q.view, condition.aggregate) == 0
+    """Somebody seen is somebody; nobody seen is nobody only where every day was delivered."""
+    q.view.must_be_connected(condition.aggregate.table)
+    return not rows_of(q.view, condition.aggregate) and covered_number(q.view, condition.aggregate) == 0
 
 
 def latest_at_most(q: Question, condition: schema.LatestAtMost) -> bool:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from features.catalogue.schema import Definitions, Stages
-from tests.oracle.company import ONE_DAY, Known, Row, moment
+from tests.oracle.company import Known, Row, moment
 
 FOR_EVER = dt.date.max
 
@@ -27,11 +27,16 @@ def runs(contracts: Sequence[Row], grace_days: int) -> list[list[Row]]:
     split: list[list[Row]] = []
     for contract in ordered:
         ended = max(map(end_of, split[-1])) if split else dt.date.min
-        if split and (contract["start_date"] - ended).days <= grace_days:
+        if split and days_without(ended, contract["start_date"]) <= grace_days:
             split[-1].append(contract)
         else:
             split.append([contract])
     return split
+
+
+def days_without(ended: dt.date, begins: dt.date) -> int:
+    """The days between two contracts: none where one begins the day after the other's last."""
+    return (begins - ended).days - 1
 
 
 def present_run(contracts: Sequence[Row], day: dt.date, grace_days: int) -> list[Row]:
@@ -80,25 +85,27 @@ def days_to_renewal(contracts: Sequence[Row], day: dt.date, grace_days: int) -> 
     ends = [
         end_of(c)
         for c in in_force(contracts, day)
-        if c["end_date"] and not any(carries_on(other, c, grace_days) for other in contracts)
+        if c["end_date"] and not any(carries_on(other, c, day, grace_days) for other in contracts)
     ]
     return min(((end - day).days for end in ends), default=None)
 
 
-def carries_on(other: Row, contract: Row, grace_days: int) -> bool:
-    begins: dt.date = other["start_date"]
-    return end_of(contract) < begins <= end_of(contract) + ONE_DAY * grace_days
+def carries_on(other: Row, contract: Row, day: dt.date, grace_days: int) -> bool:
+    """Yet to begin, no later than the grace after this one's end, and outlives it."""
+    ahead = other["start_date"] > day and end_of(other) > end_of(contract)
+    return ahead and days_without(end_of(contract), other["start_date"]) <= grace_days
 
 
 def stage(
     contracts: Sequence[Row], day: dt.date, tenure_days: int | None, stages: Stages, grace: int
 ) -> str | None:
-    """Renewal window near the deadline (else the end) of the contract that ends last; else by tenure."""
+    """Renewal window near the deadline (if none is ahead, the end) of what ends last; else by tenure."""
     run = present_run(contracts, day, grace)
     if run and in_force(run, day):
         last = max(run, key=lambda c: (end_of(c), c["contract_id"]))
-        deadline = last["notice_deadline"] or last["end_date"]
-        if deadline and 0 <= (deadline - day).days <= stages.renewal_window_days:
+        deadline = last["notice_deadline"]
+        until = end_of(last) if deadline is None or deadline < day else deadline
+        if 0 <= (until - day).days <= stages.renewal_window_days:
             return "renewal_window"
     if tenure_days is None:
         return None
@@ -133,11 +140,10 @@ def term_days(contract: Row) -> int | None:
 
 
 def under_notice(contracts: Sequence[Row], as_of: dt.datetime) -> bool:
-    """Notice was given for a contract in force (or the last one), and nothing later was signed."""
+    """Notice was given for what ends last of the contracts in force (or was last), and nothing later signed."""
     day = as_of.date()
-    asked = in_force(contracts, day)
-    if not asked:
-        begun = [c for c in contracts if c["start_date"] <= day]
-        asked = [max(begun, key=lambda c: (end_of(c), c["start_date"]))] if begun else []
-    given = [c for c in asked if c["notice_at"] is not None and moment(c["notice_at"]) <= as_of]
-    return any(all(other["start_date"] <= c["start_date"] for other in contracts) for c in given)
+    asked = in_force(contracts, day) or [c for c in contracts if c["start_date"] <= day]
+    last = [c for c in asked if end_of(c) == max(map(end_of, asked))]
+    given = [c for c in last if c["notice_at"] is not None and moment(c["notice_at"]) <= as_of]
+    signed_later = any(all(other["start_date"] > c["start_date"] for c in last) for other in contracts)
+    return bool(last) and given == last and not signed_later

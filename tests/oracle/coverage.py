@@ -49,13 +49,17 @@ class Feed:
         return [day for day in self.asked(days) if self.covers(day)]
 
     def must_cover(self, days: list[dt.date], otherwise: UnknownReason | None = None) -> None:
-        """Say why not, unless every day of service among these was delivered."""
-        holes = [day for day in self.asked(days) if not self.covers(day)]
+        """Say why not, unless every day of service among these was delivered.
+
+        Where only the beginning lies before the feed's first day, history is too short.
+        """
+        asked = self.asked(days)
+        holes = [day for day in asked if not self.covers(day)]
         if not holes:
             return
         begins = min((first for first, _ in self.spells), default=dt.date.min)
-        before = all(day < begins for day in holes)
-        reason = UnknownReason.HISTORY_TOO_SHORT if before else UnknownReason.NOT_DELIVERED
+        only_before = len(holes) < len(asked) and all(day < begins for day in holes)
+        reason = UnknownReason.HISTORY_TOO_SHORT if only_before else UnknownReason.NOT_DELIVERED
         raise CannotSayError(otherwise or reason)
 
 

@@ -69,6 +69,8 @@ def near_deadline(q: Question, day: dt.date, near: schema.NearDeadline) -> bool:
 
 
 def ratio(q: Question, measure: schema.RatioMeasure) -> float:
+    for asked in (measure.of, measure.per):
+        q.view.must_be_connected(asked.table)
     of, per = covered_number(q.view, measure.of), covered_number(q.view, measure.per)
     if per == 0:
         raise CannotSayError(UnknownReason.NO_BASE)
@@ -92,12 +94,17 @@ def low_side(q: Question, side: schema.LowSide, base: float) -> bool:
 def utilisation(q: Question, measure: schema.UtilisationMeasure) -> float:
     rows = rows_of(q.view, measure.people)
     q.must_know_contracts()
-    if any(row["users"] is not None and row["user_id"] is None for row in rows):
-        raise CannotSayError(UnknownReason.NOT_APPLICABLE)
+    must_name_somebody(rows)
     people = covered_number(q.view, measure.people)
     today = q.as_of.date()
     held = [contracts.level(q.contracts, "licences", day) for day in (today, today - ONE_DAY * measure.held_days)]
     return people / base(min(level or 0 for level in held))
+
+
+def must_name_somebody(rows: Sequence[Row]) -> None:
+    """Rows that all name nobody cannot say how many distinct people there were."""
+    if rows and all(row["user_id"] is None for row in rows):
+        raise CannotSayError(UnknownReason.NOT_APPLICABLE)
 
 
 def base(amount: float | None) -> float:
@@ -116,8 +123,10 @@ def onboarding_adoption(q: Question, measure: schema.OnboardingAdoptionMeasure) 
     first = q.view.service_start + ONE_DAY * (measure.from_day - 1)
     last = q.view.service_start + ONE_DAY * (measure.to_day - 1)
     span = (moment(first) - ONE_DAY, moment(last))
+    rows = rows_of(q.view, measure.people, span)
+    must_name_somebody(rows)
     q.view.must_cover(measure.people.table, span)
-    people = number(measure.people, rows_of(q.view, measure.people, span))
+    people = number(measure.people, rows)
     return people / base(contracts.level(q.contracts, "licences", last))
 
 
@@ -139,10 +148,10 @@ def trend(q: Question, measure: schema.TrendMeasure) -> float:
     before = window(q.as_of, measure.baseline_days, measure.recent_days)
     feed = q.view.feed(measure.of.table)
     recent_days, before_days = (len(feed.covered(days_between(*span))) for span in (recent, before))
-    if recent_days == 0 and feed.asked(days_between(*recent)):
-        raise CannotSayError(UnknownReason.NOT_DELIVERED)
     if before_days < measure.minimum_baseline_days:
         raise CannotSayError(UnknownReason.HISTORY_TOO_SHORT)
+    if recent_days == 0:
+        raise CannotSayError(UnknownReason.NOT_DELIVERED)
     now, then = (number(measure.of, rows_of(q.view, measure.of, span)) for span in (recent, before))
     if now == then == 0:
         now, then = (
@@ -158,8 +167,13 @@ def recency(q: Question, measure: schema.RecencyMeasure) -> float:
     if not rows:
         return days_of_service(q, table)
     last = max(occurred_at(table, row) for row in rows)
-    feed.must_cover(days_between(last, q.as_of), otherwise=UnknownReason.NOT_DELIVERED)
+    feed.must_cover(days_since(last, q.as_of), otherwise=UnknownReason.NOT_DELIVERED)
     return age_in_days(last, q.as_of)
+
+
+def days_since(last: dt.datetime, as_of: dt.datetime) -> list[dt.date]:
+    """The days after that of the last row: whatever else that day held, the age in whole days is the same."""
+    return days_between(moment(day_of(last)), as_of)
 
 
 def days_of_service(q: Question, table: str) -> float:
@@ -175,6 +189,8 @@ def breadth(q: Question, measure: schema.BreadthMeasure) -> float:
     q.view.feed(measure.rows.table)
     q.must_know_contracts()
     q.view.must_cover(measure.rows.table, span)
+    if measure.until_days_ago and (q.view.service_start is None or q.view.service_start > span[0].date()):
+        raise CannotSayError(UnknownReason.HISTORY_TOO_SHORT)  # before there was an account to compare with
     values = q.values_shown(q.view.account_id, measure, span)
     plan = contracts.plan(q.contracts, q.as_of.date())
     if plan is None:
@@ -186,9 +202,9 @@ def breadth(q: Question, measure: schema.BreadthMeasure) -> float:
 def newness(q: Question, measure: schema.NewnessMeasure) -> float:
     table = measure.rows.table
     feed = q.view.feed(table)
+    feed.must_cover(days_between(*window(q.as_of, measure.history_days)))
     if q.view.tenure_days is None or q.view.tenure_days < measure.history_days:
         raise CannotSayError(UnknownReason.HISTORY_TOO_SHORT)
-    feed.must_cover(days_between(*window(q.as_of, measure.history_days)))
     firsts: dict[tuple[str, object], dt.datetime] = {}
     for row in q.view.rows(measure.rows):
         for column in measure.columns:
@@ -232,11 +248,19 @@ def latest(q: Question, measure: schema.LatestMeasure) -> float:
 
 
 def delta(q: Question, measure: schema.DeltaMeasure) -> float:
-    """Answers without a name are by nobody in particular: no two of them make a pair."""
+    """Answers without a name are by nobody in particular: no two of them make a pair.
+
+    A pair found is a pair, although the window begins before the feed did.
+    """
     span = window(q.as_of, measure.window_days)
-    q.view.must_cover(measure.rows.table, span)
+    q.view.must_be_connected(measure.rows.table)
     answers = q.answers_by(measure, span)
     changes = [of[-1] - of[-2] for who, of in answers.items() if who is not None and len(of) > 1]
+    try:
+        q.view.must_cover(measure.rows.table, span)
+    except CannotSayError as why:
+        if why.reason is not UnknownReason.HISTORY_TOO_SHORT or not changes:
+            raise
     if not changes:
         raise CannotSayError(UnknownReason.TOO_FEW)
     return mean(changes)
@@ -269,7 +293,7 @@ def silence(q: Question, measure: schema.SilenceMeasure) -> float:
     active = sum(any(in_window(when, span) for when in times) for span in spans)
     if active < measure.active_blocks or age_in_days(last, q.as_of) > measure.kept_days:
         raise CannotSayError(UnknownReason.NOT_APPLICABLE)
-    feed.must_cover(days_between(last, q.as_of), otherwise=UnknownReason.NOT_DELIVERED)
+    feed.must_cover(days_since(last, q.as_of), otherwise=UnknownReason.NOT_DELIVERED)
     return age_in_days(last, q.as_of)
 
 

@@ -132,8 +132,13 @@ def rows_of(view: View, aggregate: Aggregate, span: Window | None = None) -> lis
 
 
 def covered_number(view: View, aggregate: Aggregate) -> float:
-    """The aggregate in its window, every day of which was delivered."""
-    view.must_cover(aggregate.table, span_of(view, aggregate))
+    """The aggregate in its window, every day of which was delivered.
+
+    Who was first seen long ago can be told only if as much was delivered before the window.
+    """
+    begin, end = span_of(view, aggregate)
+    since = aggregate.by_known_since
+    view.must_cover(aggregate.table, (begin - ONE_DAY * since.days if since else begin, end))
     return number(aggregate, rows_of(view, aggregate))
 
 

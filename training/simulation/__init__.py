@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from training.simulation.book import accounts_needed, draw_book
-from training.simulation.days import DAY_SECONDS, Period, as_times
+from training.simulation.days import DAY_SECONDS, Ints, Period, as_times
 from training.simulation.emissions.agreements import accounts as account_rows
 from training.simulation.emissions.agreements import contracts, outcomes, plans
 from training.simulation.emissions.coverage import coverage, delivered, feeds
@@ -93,7 +93,7 @@ def simulate(
 
 
 def _write_chunk(
-    writer: Writer, seed: int, chunk: int, number: np.ndarray, period: Period, parameters: Parameters
+    writer: Writer, seed: int, chunk: int, number: Ints, period: Period, parameters: Parameters
 ) -> None:
     def chance(stream: int) -> np.random.Generator:
         return np.random.default_rng([seed, chunk, stream])
@@ -114,18 +114,18 @@ def _write_chunk(
     people, champions, sponsors = contacts(scene)
     scene, holes = replace(scene, active=active, champions=champions, sponsors=sponsors), coverage(scene)
     writer.write("contacts", people)
-    writer.write("usage", delivered(scene, holes, "usage", _places(rows, book.number), rows))
+    writer.write("usage", delivered(holes, "usage", _places(rows, book.number), rows))
     del rows
     for table, make in _TABLES.items():
         made = make(scene)
         if "account_id" in made:
-            made = delivered(scene, holes, table, _places(made, book.number), made)
+            made = delivered(holes, table, _places(made, book.number), made)
         writer.write(table, made)
     writer.write("feeds", feeds(scene, holes))
 
 
-def _places(rows: Rows, number: np.ndarray) -> np.ndarray:
+def _places(rows: Rows, number: Ints) -> Ints:
     """Return the place in the chunk of each row's account."""
     ids = rows["account_id"]
     assert isinstance(ids, Numbered)
-    return ids.numbers - 100_000 - number[0]
+    return ids.numbers - (100_000 + int(number[0]))

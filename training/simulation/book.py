@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.simulation.days import Bools, Floats, Ints, Period
+from training.simulation.days import Bools, Floats, Ints, Period, first_day
 from training.simulation.parameters import Growth, Latent
 
 PLANS = ("starter", "team", "business", "enterprise")
@@ -19,8 +19,15 @@ REGIONS = ("north_america", "europe", "asia_pacific", "latin_america")
 TERMS = (1, 3, 12, 24, 36)  # months
 
 # What an industry or a region shifts, in standard deviations: engagement, friction, budget pressure.
-_INDUSTRY = ((0.25, 0.0, 0.0), (-0.15, 0.1, 0.1), (0.0, 0.1, 0.0), (0.0, 0.0, 0.3), (-0.1, 0.2, -0.2))
-_INDUSTRY += ((0.15, -0.2, -0.2), (-0.2, 0.0, 0.2))
+_INDUSTRY = (
+    (0.25, 0.0, 0.0),
+    (-0.15, 0.1, 0.1),
+    (0.0, 0.1, 0.0),
+    (0.0, 0.0, 0.3),
+    (-0.1, 0.2, -0.2),
+    (0.15, -0.2, -0.2),
+    (-0.2, 0.0, 0.2),
+)
 _REGION = ((0.05, 0.0, 0.0), (0.0, -0.05, 0.0), (0.0, 0.1, -0.1), (-0.1, 0.1, 0.25))
 
 
@@ -89,7 +96,7 @@ def draw_book(
     n = len(number)
     share = founding_share(len(period), growth)
     founding = np.floor((number + 1) * share + 1e-9) > np.floor(number * share + 1e-9)
-    licences = np.clip(np.round(np.exp(rng.normal(np.log(11.0), 0.85, n))), 2, 450)
+    licences = np.clip(np.round(np.exp(rng.normal(np.log(11.0), 0.85, n))), 2.0, 450.0).astype(np.float64)
     plan = np.clip(np.round(1.1 + 0.75 * np.log(licences / 11.0) + rng.normal(0, 0.75, n)), 0, 3)
     term = np.array(TERMS)[_choose(rng, (0.10, 0.06, 0.56, 0.19, 0.09), n)]
     short = term < 12
@@ -137,4 +144,4 @@ def _joins(rng: np.random.Generator, founding: Bools, term: Ints, period: Period
     during = rng.integers(0, len(period), len(term))
     month = np.where(founding, period.months[0] - before, period.months[0] + during)
     day_of_month = rng.integers(1, 29, len(term))
-    return month.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) + day_of_month - 1
+    return first_day(month) + day_of_month - 1

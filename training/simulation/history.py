@@ -69,7 +69,7 @@ class History:
 
     @property
     def champion(self) -> Bools:
-        """Shape (n, m + 1): is there a champion at the start of the month?"""
+        """Whether there is a champion at the start of each month, and at the end; shape (n, m + 1)."""
         return np.stack([state.champion for state in self.states], axis=1)
 
 
@@ -281,9 +281,7 @@ def live_through(rng: np.random.Generator, book: Book, period: Period, parameter
     )
 
 
-def _service(
-    accounts: int, period: Period, contracts: Contracts, departures: Departures
-) -> tuple[Bools, Bools]:
+def _service(accounts: int, period: Period, contracts: Contracts, departures: Departures) -> tuple[Bools, Bools]:
     """Return the days (n, days) of service, and those under notice."""
     in_service = np.zeros((accounts, period.days), bool)
     under_notice = np.zeros((accounts, period.days), bool)

@@ -35,6 +35,14 @@ class State:
     champion: Bools
     jump: npt.NDArray[np.int8]
 
+    def repeated(self, runs: int) -> State:
+        """Return the state `runs` times over, along the last axis."""
+        return State(
+            np.repeat(self.x, runs, axis=-1),
+            np.repeat(self.champion, runs, axis=-1),
+            np.repeat(self.jump, runs, axis=-1),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -77,7 +85,7 @@ def first_state(rng: np.random.Generator, who: Traits, motion: Motion) -> State:
     spread = np.sqrt(1.0 - np.array(motion.between_accounts))[:, None]
     x = who.centre + spread * rng.normal(0, 1, shape)
     present = motion.champion_found / (motion.champion_found + motion.champion_leaves)
-    return State(x.astype(np.float32), rng.random(shape[1]) < present, np.zeros(shape[1], np.int8))
+    return State(x.astype(np.float32), np.asarray(rng.random(shape[1]) < present), np.zeros(shape[1], np.int8))
 
 
 def advance(rng: np.random.Generator, state: State, who: Traits, month: int, motion: Motion) -> State:
@@ -124,9 +132,7 @@ def advance(rng: np.random.Generator, state: State, who: Traits, month: int, mot
     new[Latent.SPONSOR] += np.float32(motion.leadership_sponsor) * leadership
     new[Latent.BUDGET_PRESSURE] += np.float32(motion.leadership_budget) * leadership
     new[Latent.COMPETITOR_PULL] += np.float32(motion.competitor_pull) * competitor
-    jump = (Jump.INCIDENT * incident + Jump.LEADERSHIP * leadership + Jump.COMPETITOR * competitor).astype(
-        np.int8
-    )
+    jump = (Jump.INCIDENT * incident + Jump.LEADERSHIP * leadership + Jump.COMPETITOR * competitor).astype(np.int8)
 
     luck = rng.random(shape, dtype=np.float32)
     champion = np.where(state.champion, luck >= motion.champion_leaves, luck < motion.champion_found)
@@ -142,7 +148,7 @@ def log_hazard(state: State, who: Traits, hazard: Hazard) -> Singles:
     x, edge = state.x, np.float32(hazard.edge)
 
     def beyond(value: Singles) -> Singles:
-        return np.maximum(value - edge, np.float32(0.0))
+        return np.asarray(np.maximum(value - edge, np.float32(0.0)))
 
     quiet_or_gone = np.where(
         state.champion,
@@ -175,4 +181,4 @@ def log_hazard(state: State, who: Traits, hazard: Hazard) -> Singles:
 
 def standardised(eta: Singles) -> Floats:
     """Return log-hazards around 0 with spread 1, held within 3: how much an account thinks of leaving."""
-    return np.clip((eta.astype(np.float64) + 5.1) / 1.2, -3.0, 3.0)
+    return np.asarray(np.clip((eta.astype(np.float64) + 5.1) / 1.2, -3.0, 3.0))

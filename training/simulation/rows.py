@@ -183,9 +183,7 @@ def _joined(columns: Sequence[Column]) -> Column:
     if isinstance(first, Words):
         return Words(np.concatenate([c.codes for c in columns if isinstance(c, Words)]), first.words)
     if isinstance(first, Numbered):
-        return Numbered(
-            first.prefix, np.concatenate([c.numbers for c in columns if isinstance(c, Numbered)])
-        )
+        return Numbered(first.prefix, np.concatenate([c.numbers for c in columns if isinstance(c, Numbered)]))
     return np.concatenate([c for c in columns if isinstance(c, np.ndarray)])
 
 

@@ -32,9 +32,7 @@ def true_probabilities(
     return np.concatenate(accounts), np.concatenate(months), np.concatenate(chances)
 
 
-def _chances(
-    rng: np.random.Generator, history: History, m: int, who: np.ndarray, parameters: Parameters
-) -> Floats:
+def _chances(rng: np.random.Generator, history: History, m: int, who: Ints, parameters: Parameters) -> Floats:
     if not len(who):
         return np.empty(0)
     first, month = int(history.period.starts[m]), int(history.period.months[m])
@@ -44,18 +42,16 @@ def _chances(
     state = State(start.x[:, who, None], start.champion[who, None], start.jump[who, None])
     risen = closed + weights[:, :1] * np.exp(log_hazard(state, some, parameters.hazard).astype(np.float64))
     # From one state to `runs` states: the first step draws them, the next ones move each on its own.
-    state = State(*(np.repeat(part, parameters.runs, axis=-1) for part in (state.x, state.champion, state.jump)))
+    state = state.repeated(parameters.runs)
     total = np.repeat(risen, parameters.runs, axis=1).astype(np.float32)
     for piece in range(1, weights.shape[1]):
         state = advance(rng, state, some, month + piece - 1, parameters.motion)
         eta = log_hazard(state, some, parameters.hazard)
         total += weights[:, piece : piece + 1].astype(np.float32) * np.exp(eta)
-    return -np.expm1(-total.astype(np.float64)).mean(axis=1)
+    return np.asarray(-np.expm1(-total.astype(np.float64)).mean(axis=1))
 
 
-def _pieces(
-    history: History, m: int, who: np.ndarray, first: int, parameters: Parameters
-) -> tuple[Floats, Floats]:
+def _pieces(history: History, m: int, who: Ints, first: int, parameters: Parameters) -> tuple[Floats, Floats]:
     """Return the weight of each month's part of the horizon (in months), and the involuntary hazard in all."""
     days = np.arange(first, first + parameters.horizon_days)
     notice, lapse, open_to = day_weights(history.terms[m].of(who), days, parameters.season)

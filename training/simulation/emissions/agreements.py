@@ -14,8 +14,10 @@ from training.simulation.rows import Numbered, Rows, Scene, Words, join, take
 BOOK_OF_CSM = 50
 KINDS = ("renewed", "cancellation", "non_renewal", "lapse", "contraction")
 REASONS = ("price", "competitor", "value not seen", "too hard to use", "closed or insolvent", "unknown")
-_FIRST = ("Alder", "Birch", "Cedar", "Delta", "Elm", "Falcon", "Granite", "Harbour", "Iris", "Juniper", "Kestrel")
-_FIRST += ("Lark", "Maple", "North", "Orchard", "Pine", "Quarry", "River", "Summit", "Tern", "Umber", "Vale")
+_FIRST = (
+    *("Alder", "Birch", "Cedar", "Delta", "Elm", "Falcon", "Granite", "Harbour", "Iris", "Juniper", "Kestrel"),
+    *("Lark", "Maple", "North", "Orchard", "Pine", "Quarry", "River", "Summit", "Tern", "Umber", "Vale"),
+)
 _SECOND = ("Systems", "Works", "Lines", "Stores", "Care", "Capital", "Learning")  # by industry
 _FORM = ("Inc.", "GmbH", "Pty Ltd", "S.A.")  # by region
 LATE_SHARE = 0.02
@@ -118,6 +120,7 @@ def contracts(scene: Scene) -> Rows:
         **take(rows, touched),
         "notice_at": as_dates(notice),
         "end_date": as_dates(end),
+        "notice_deadline": as_dates(np.minimum(signed.deadline[touched], end)),
         "recorded_at": as_times(np.maximum(known, recorded[touched] + 60)),
     }
     return scene.known(join(rows, later))

@@ -44,7 +44,7 @@ def coverage(scene: Scene) -> Coverage:
     )
 
 
-def delivered(scene: Scene, holes: Coverage, table: str, account: Ints, rows: Rows) -> Rows:
+def delivered(holes: Coverage, table: str, account: Ints, rows: Rows) -> Rows:
     """Return the rows of a table that its feed delivered."""
     if table == "usage":
         day = _days(rows)

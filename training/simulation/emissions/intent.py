@@ -37,7 +37,7 @@ def requests(scene: Scene) -> Rows:
     """Return requests: budget pressure and rivals ask for discounts, contented customers for more."""
     rng, history = scene.rng("requests"), scene.history
     of, near, leaving = history.latent, _before_deadline(scene), _leaving(scene)
-    thoughts = _thoughts(scene, 0.7, "requests shown")
+    thoughts = _thoughts(scene, 0.8, "requests shown")
     asking = 1.0 + 1.5 * near
     rates = (
         0.006 * asking * np.exp(0.2 * thoughts + 0.65 * of(Latent.BUDGET_PRESSURE)),
@@ -70,7 +70,7 @@ def requests(scene: Scene) -> Rows:
 def visits(scene: Scene) -> Rows:
     """Return visits of pages: exit pages a little more often while some accounts think of leaving."""
     rng, history = scene.rng("visits"), scene.history
-    thoughts, leaving = _thoughts(scene, 0.7, "visits shown"), _leaving(scene)
+    thoughts, leaving = _thoughts(scene, 0.8, "visits shown"), _leaving(scene)
     own = np.exp(rng.normal(0, 0.8, (scene.shape[0], 1)))
     rates = (
         0.028 * np.exp(0.85 * thoughts) + 0.8 * leaving,

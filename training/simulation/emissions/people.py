@@ -69,7 +69,7 @@ def contacts(scene: Scene) -> tuple[Rows, Ints, Ints]:
     account, person, role, title, since, until, successor, known = columns.T
     titles = tuple(name for names in TITLES for name in names)
     second = known * DAY_SECONDS + rng.integers(8 * 3600, 18 * 3600, len(known))
-    table = {
+    table: Rows = {
         "contact_id": scene.people(account, person),
         "account_id": scene.accounts(account),
         "role": Words(role, ROLES),

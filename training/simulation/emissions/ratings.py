@@ -46,7 +46,7 @@ def _strengths(scene: Scene) -> Floats:
 
 def assessments(scene: Scene) -> Rows:
     """Return assessments: four accounts in five are reviewed, about every five months, not all factors."""
-    rng, history, (n, _) = scene.rng("assessments"), scene.history, scene.shape
+    rng, (n, _) = scene.rng("assessments"), scene.shape
     reviewed = rng.random(n) < 0.82
     when = happen(rng, scene, np.broadcast_to(reviewed[:, None] * 0.21, scene.shape))
     factor = np.tile(np.arange(len(FACTORS)), len(when))
@@ -58,7 +58,7 @@ def assessments(scene: Scene) -> Rows:
     names = csm_names(scene)
     kindness = rng.normal(0, 0.35, len(names))[csm]
     strength = _strengths(scene)[factor, account, month]
-    rating = np.clip(np.round(3.85 + 0.68 * strength + kindness + rng.normal(0, 0.6, len(visit))), 1, 5)
+    rating = np.clip(np.round(4.1 + 0.7 * strength + kindness + rng.normal(0, 0.6, len(visit))), 1, 5)
     note = np.where(rng.random(len(visit)) < 0.25, np.clip(4 - rating, 0, 3).astype(np.int64), -1)
     rows: Rows = {
         "assessment_id": scene.keys("Q", len(visit)),

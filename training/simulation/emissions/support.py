@@ -27,7 +27,7 @@ def tickets(scene: Scene) -> Rows:
     friction = history.latent(Latent.FRICTION)
     book = history.book
     voice = 0.42 * book.invested + 0.45 * book.talkative
-    rate = (0.05 * scene.active + 0.04) * np.exp(0.55 * friction + voice[:, None] - 0.2)
+    rate = (0.042 * scene.active + 0.03) * np.exp(0.55 * friction + voice[:, None] - 0.2)
     when = happen(rng, scene, rate)
     pain = friction[when.account, when.month]
     count = len(when)

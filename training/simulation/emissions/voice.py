@@ -65,7 +65,9 @@ def surveys(scene: Scene) -> Rows:
     when = _together(parts)
     role = np.repeat(np.arange(3), [len(part) for part in parts])
     place = np.where(role == 0, rng.integers(0, 6, len(when)), 5 + role)
-    contact = np.where(role == 1, scene.champions[when.account, when.month], scene.sponsors[when.account, when.month])
+    contact = np.where(
+        role == 1, scene.champions[when.account, when.month], scene.sponsors[when.account, when.month]
+    )
     known = (role == 0) | (contact >= 0)
     when, role, place = when.of(known), role[known], place[known]
     person = np.where(role == 0, place * 64, contact[known])
@@ -73,7 +75,7 @@ def surveys(scene: Scene) -> Rows:
     sponsor = history.latent(Latent.SPONSOR)
     own = np.stack([0 * activity, 0.3 * activity, 0.6 * sponsor])[role, when.account, when.month]
     taste = rng.normal(0, 0.8, (n, 8))[when.account, place]
-    meant = 8.7 + 0.85 * view[when.account, when.month] + taste + own
+    meant = 9.0 + 1.0 * view[when.account, when.month] + taste + own
     nps = np.clip(np.round(meant + rng.normal(0, 0.9, len(when))), 0, 10)
     comment = np.where(rng.random(len(when)) < 0.4, _graded(rng, 8.6 - nps, 5.0, len(COMMENTS)), -1)
     rows: Rows = {
@@ -105,7 +107,7 @@ def community(scene: Scene) -> Rows:
     skilled = 1.0 / (1.0 + np.exp(-(0.2 + 0.7 * book.invested[when.account])))
     basic = rng.random(count) > skilled
     spoken = kind < 2
-    question = spoken & (rng.random(count) < 0.4)
+    question = spoken & (rng.random(count) < 0.25)
     tone = np.where(sentiment < -0.3, 5, np.where(question, np.where(basic, 2, 4), 0))
     rows: Rows = {
         "activity_id": scene.keys("M", count),
@@ -124,7 +126,7 @@ def community(scene: Scene) -> Rows:
 
 def feedback(scene: Scene) -> Rows:
     """Return reviews, social posts, and complaints, whose resolution is a later version of the row."""
-    rng, history, (n, _) = scene.rng("feedback"), scene.history, scene.shape
+    rng, history = scene.rng("feedback"), scene.history
     view, friction = opinion(scene), history.latent(Latent.FRICTION)
     loud = np.exp(0.4 * history.book.talkative[:, None])
     rates = (0.03 * loud + 0 * view, 0.015 * loud + 0 * view, 0.025 * loud * np.exp(0.7 * friction - 0.35 * view))

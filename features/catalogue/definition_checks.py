@@ -1,13 +1,14 @@
-"""Check that the entries of the catalogue fit each other and the tables that they read."""
+"""Check that definitions fit each other and the tables that they read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from features.catalogue.files import CONTEXT, FACTORS, PLAYBOOK, SIGNALS, Files
-from features.catalogue.problems import Problems
+from features.catalogue.checking import Checker
+from features.catalogue.files import CONTEXT, FACTORS, SIGNALS
 from features.catalogue.schema import (
     STAGES,
     Aggregate,
@@ -15,21 +16,16 @@ from features.catalogue.schema import (
     BlocksMeasure,
     CodedMeasure,
     ContactLost,
-    Context,
     ContextKind,
-    Counts,
-    Definitions,
     Direction,
-    Edges,
     Filter,
     LatestAtMost,
+    LowSide,
     Measure,
     MedianDurationMeasure,
     OpenAtMeasure,
-    Policy,
     RatioMeasure,
     Rows,
-    SignalPolicy,
 )
 from features.catalogue.tables import KnownTable, known_tables
 from features.errors import near_miss
@@ -49,37 +45,17 @@ DERIVED = (
 _RESERVED = ("coverage", "under_notice", "combination")
 
 
-def check_references(definitions: Definitions, policy: Policy, files: Files, problems: Problems) -> None:
-    """Note every name that names nothing, every entry without its other half, every edge the wrong way round."""
-    check = _Check(definitions, policy, files, problems)
-    check.ids()
-    check.signals()
-    check.context()
-    check.halves()
-    check.plays()
-    check.thresholds()
-    check.opportunities()
+@dataclass(frozen=True, slots=True)
+class DefinitionChecker(Checker):
+    """Checks signals, factors and context."""
 
+    def check(self) -> None:
+        """Note every name that names nothing, and every measure that its table cannot give."""
+        self._ids()
+        self._signals()
+        self._context()
 
-class _Check:
-    def __init__(self, definitions: Definitions, policy: Policy, files: Files, problems: Problems) -> None:
-        self.definitions = definitions
-        self.policy = policy
-        self.files = files
-        self.problems = problems
-
-    def complain(self, file: str, keys: Sequence[str], problem: str) -> None:
-        self.problems.add(f"{self.files.where(file, keys)}: {problem}")
-
-    def known(self, file: str, keys: Sequence[str], what: str, name: str, allowed: Collection[str]) -> bool:
-        if name in allowed:
-            return True
-        self.complain(file, keys, f'unknown {what} "{name}". {near_miss(name, allowed)}')
-        return False
-
-    # --- ids ---
-
-    def ids(self) -> None:
+    def _ids(self) -> None:
         """One name, one column of the vector."""
         taken = dict.fromkeys(_RESERVED, "a column of every vector")
         for name in self.definitions.signals:
@@ -95,9 +71,7 @@ class _Check:
             self.complain(file, keys, f'"{name}" is taken already by {taken[name]}; ids are unique.')
         taken[name] = what
 
-    # --- definitions ---
-
-    def signals(self) -> None:
+    def _signals(self) -> None:
         definitions = self.definitions
         for name, signal in definitions.signals.items():
             keys = ["signals", name]
@@ -132,7 +106,7 @@ class _Check:
         elif comfortable.at_least >= comfortable.at_most:
             self.complain(SIGNALS, [*at, "comfortable"], "at_least must lie below at_most.")
 
-    def context(self) -> None:
+    def _context(self) -> None:
         for name, entry in self.definitions.context.items():
             if entry.of is not None and not entry.of.startswith("accounts."):
                 self.known(CONTEXT, [name, "of"], "origin", entry.of, [*DERIVED, "accounts.COLUMN"])
@@ -157,32 +131,39 @@ class _Check:
         if isinstance(model, Rows):
             self._rows(file, keys, model)
             return
-        table = _table_of(model) or table
         if isinstance(model, BlocksMeasure):
-            if self._table(file, keys, model.table):
-                self._filter(file, [*keys, "more"], model.table, model.more)
-                self._filter(file, [*keys, "than"], model.table, model.than)
+            self._blocks(file, keys, model)
             return
-        if table in known_tables():
-            for key in ("by", "column"):
-                if (column := getattr(model, key, None)) is not None:
-                    self._column(file, [*keys, key], table, column)
-            for column in getattr(model, "columns", ()):
-                self._column(file, [*keys, "columns"], table, column)
-            if (only := getattr(model, "filter", None)) is not None:
-                self._filter(file, [*keys, "filter"], table, only)
-            if isinstance(model, MedianDurationMeasure | OpenAtMeasure) and not known_tables()[table].has_ended:
-                ended = [name for name, known in known_tables().items() if known.has_ended]
-                self.complain(file, keys, f'table "{table}" has no end of a row. {near_miss(table, ended)}')
+        table = _table_of(model) or table
+        if table is not None and table in known_tables():
+            self._columns(file, keys, model, table)
         if isinstance(model, LatestAtMost | ContactLost):
             roles = known_tables()["contacts"].columns["role"].one_of
             for role in (*model.roles, *getattr(model, "fallback_roles", ())):
                 self.known(file, [*keys, "roles"], "role", role, roles)
-        if getattr(model, "stages", None):
-            for stage in model.stages:  # type: ignore[attr-defined]
+        if isinstance(model, LowSide):
+            for stage in model.stages:
                 self.known(file, [*keys, "stages"], "stage", stage, STAGES)
         for key, inner in _inner(model):
             self._references(file, [*keys, *key], inner, table)
+
+    def _blocks(self, file: str, keys: Sequence[str], measure: BlocksMeasure) -> None:
+        if self._table(file, keys, measure.table):
+            self._filter(file, [*keys, "more"], measure.table, measure.more)
+            self._filter(file, [*keys, "than"], measure.table, measure.than)
+
+    def _columns(self, file: str, keys: Sequence[str], model: BaseModel, table: str) -> None:
+        """Check the columns that a measure, condition or bonus names beside its rows."""
+        for key in ("by", "column"):
+            if (column := getattr(model, key, None)) is not None:
+                self._column(file, [*keys, key], table, column)
+        for column in getattr(model, "columns", ()):
+            self._column(file, [*keys, "columns"], table, column)
+        if (only := getattr(model, "filter", None)) is not None:
+            self._filter(file, [*keys, "filter"], table, only)
+        if isinstance(model, MedianDurationMeasure | OpenAtMeasure) and not known_tables()[table].has_ended:
+            ended = [name for name, known in known_tables().items() if known.has_ended]
+            self.complain(file, keys, f'rows of "{table}" never end. {near_miss(table, ended)}')
 
     def _rows(self, file: str, keys: Sequence[str], rows: Rows) -> None:
         if not self._table(file, keys, rows.table):
@@ -235,120 +216,6 @@ class _Check:
                     self.complain(file, at, f'"{table}.{column}" is {known.type}, never {_said(value)}.')
                 elif known.one_of and value not in known.one_of:
                     self.known(file, at, "value", str(value), known.one_of)
-
-    # --- policy ---
-
-    def halves(self) -> None:
-        """Every signal and factor is read somehow, and nothing is read that is not defined."""
-        pairs = (
-            ("signals", SIGNALS, self.definitions.signals, self.policy.signals),
-            ("factors", FACTORS, self.definitions.factors, self.policy.factors),
-        )
-        for table, file, defined, read in pairs:
-            for name in defined:
-                if name not in read:
-                    keys = [table, name] if file == SIGNALS else [name]
-                    self.complain(file, keys, f"no entry [{table}.{name}] in {PLAYBOOK} says how it is read.")
-            for name in read:
-                if name not in defined:
-                    self.complain(
-                        PLAYBOOK, [table, name], f"no such {table[:-1]} is defined. {near_miss(name, defined)}"
-                    )
-
-    def plays(self) -> None:
-        policy = self.policy
-        named: list[tuple[list[str], str]] = []
-        for name, signal in policy.signals.items():
-            named.append((["signals", name, "play"], signal.play))
-            if signal.low is not None:
-                named.append((["signals", name, "low", "play"], signal.low.play))
-        named += [(["factors", name, "play"], factor.play) for name, factor in policy.factors.items()]
-        named += [(["opportunities", name, "play"], entry.play) for name, entry in policy.opportunities.items()]
-        named += [(["segments", name, "play"], entry.play) for name, entry in policy.segments.items()]
-        for keys, play in named:
-            self.known(PLAYBOOK, keys, "play", play, policy.plays)
-        for band in ("healthy", "not_so_healthy", "unhealthy"):
-            if band not in policy.segments:
-                self.complain(PLAYBOOK, ["segments"], f'missing key "{band}".')
-
-    def thresholds(self) -> None:
-        policy = self.policy
-        for name, signal in policy.signals.items():
-            if name in self.definitions.signals:
-                self._thresholds(["signals", name], signal, self.definitions.signals[name].direction)
-        for name, factor in policy.factors.items():
-            if factor.not_so_healthy_from > factor.healthy_from:
-                self.complain(PLAYBOOK, ["factors", name], "not_so_healthy_from must not lie above healthy_from.")
-        c = policy.combination
-        if not c.watch < c.at_risk < c.critical:
-            self.complain(PLAYBOOK, ["combination"], "watch, at_risk and critical must rise in this order.")
-        s = policy.scorecard
-        if not s.watch <= s.at_risk <= s.critical:
-            self.complain(PLAYBOOK, ["scorecard"], "watch, at_risk and critical must not fall in this order.")
-        if policy.bands.unhealthy_below > policy.bands.not_so_healthy_below:
-            self.complain(PLAYBOOK, ["bands"], "unhealthy_below must not lie above not_so_healthy_below.")
-
-    def _thresholds(self, keys: Sequence[str], signal: SignalPolicy, direction: Direction) -> None:
-        self._edges([*keys, "edges"], signal.edges, direction)
-        self._counts([*keys, "counts"], signal.counts, direction)
-        if direction is Direction.TWO_SIDED:
-            if signal.low is None or signal.edges is None:
-                self.complain(PLAYBOOK, keys, 'a two-sided signal has "edges" for its high side and "low".')
-            elif signal.low.healthy >= signal.edges.healthy:
-                self.complain(
-                    PLAYBOOK, [*keys, "low"], "healthy must lie below the healthy edge of the high side."
-                )
-        elif signal.low is not None:
-            self.complain(PLAYBOOK, [*keys, "low"], "only a two-sided signal has a low side.")
-        for number, override in enumerate(signal.overrides, start=1):
-            at = [*keys, "overrides", f"entry {number}"]
-            for stage in override.stages:
-                self.known(PLAYBOOK, [*at, "stages"], "stage", stage, STAGES)
-            for column, wanted in override.context.items():
-                context = self.definitions.context
-                if self.known(PLAYBOOK, [*at, "context"], "context column", column, context):
-                    self._context_values([*at, "context", column], context[column], wanted)
-            if (override.edges is None) != (signal.edges is None):
-                kind = "edges" if signal.edges is not None else "counts"
-                self.complain(PLAYBOOK, at, f'this signal has "{kind}", so have its overrides.')
-            self._edges([*at, "edges"], override.edges, direction)
-            self._counts([*at, "counts"], override.counts, direction)
-
-    def _context_values(self, keys: Sequence[str], context: Context, wanted: object) -> None:
-        is_range = isinstance(wanted, Between)
-        if is_range == (context.kind is ContextKind.CATEGORY):
-            needed = "a list of values" if context.kind is ContextKind.CATEGORY else "at_least and at_most"
-            self.complain(PLAYBOOK, keys, f"a {context.kind} is matched by {needed}.")
-        elif isinstance(wanted, tuple) and context.codebook:
-            for value in wanted:
-                self.known(PLAYBOOK, keys, "value", str(value), context.codebook)
-
-    def _edges(self, keys: Sequence[str], edges: Edges | None, direction: Direction) -> None:
-        if edges is None:
-            return
-        if direction is Direction.LOWER_IS_WORSE and not edges.healthy > edges.unhealthy:
-            self.complain(PLAYBOOK, keys, "lower is worse: healthy must lie above unhealthy.")
-        if direction is not Direction.LOWER_IS_WORSE and not edges.healthy < edges.unhealthy:
-            self.complain(PLAYBOOK, keys, "higher is worse: healthy must lie below unhealthy.")
-
-    def _counts(self, keys: Sequence[str], counts: Counts | None, direction: Direction) -> None:
-        if counts is None:
-            return
-        if direction is not Direction.HIGHER_IS_WORSE:
-            self.complain(PLAYBOOK, keys, 'counts need direction = "higher_is_worse"; give edges.')
-        if counts.unhealthy is not None and not counts.not_so_healthy < counts.unhealthy:
-            self.complain(PLAYBOOK, keys, "not_so_healthy must lie below unhealthy.")
-
-    def opportunities(self) -> None:
-        definitions = self.definitions
-        items = {**definitions.signals, **definitions.factors, **definitions.context}
-        areas = {entry.area for entry in (*definitions.signals.values(), *definitions.factors.values())}
-        for name, entry in self.policy.opportunities.items():
-            keys = ["opportunities", name]
-            self.known(PLAYBOOK, [*keys, "of"], "signal, factor or context", entry.of, items)
-            if entry.minus is not None:
-                self.known(PLAYBOOK, [*keys, "minus"], "signal, factor or context", entry.minus, items)
-            self.known(PLAYBOOK, [*keys, "area"], "area", entry.area, areas)
 
 
 _VALUES: Mapping[str, tuple[type, ...]] = {

@@ -1,0 +1,181 @@
+"""The model card: what was trained on what, how good it was, and what stands against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from features.vectors import Vectors
+from models.probability import log_odds, parts
+from training.contest import Contest
+from training.dataset import Snapshots
+from training.fitting import Fit, Material
+from training.folds import Split
+from training.gates import Gate, refusals
+
+SHOWN_DRIVERS = 12
+SAMPLED_ROWS = 5_000
+
+
+def model_card(
+    snapshots: Snapshots,
+    material: Material,
+    split: Split,
+    proven: Fit,
+    registered: Fit,
+    contest: Contest | None,
+    gates: Sequence[Gate],
+    verdict: str,
+) -> str:
+    """Return the card as Markdown; the same run gives the same text."""
+    sections = [
+        ["# Keepsight churn model", "", verdict],
+        list(_what(material, split, proven, registered)),
+        list(_figures(contest)),
+        ["## Gates", "", *_gate_lines(gates)],
+        list(_rests_on(material, registered)),
+        list(_limits(snapshots, material)),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def _what(material: Material, split: Split, proven: Fit, registered: Fit) -> Iterator[str]:
+    recipe = material.recipe
+    yield "## What it is"
+    yield ""
+    yield (
+        f"The probability that an account gives notice or churns within {recipe.labels.horizon_days} days"
+        + (f", beginning {recipe.labels.embargo_days} days ahead" if recipe.labels.embargo_days else "")
+        + ": a scorecard of rules refitted on outcomes, and a monotone LightGBM model that begins from it, "
+        "calibrated and blended in log-odds."
+    )
+    yield ""
+    yield "| | proven | registered |"
+    yield "|---|---|---|"
+    for (name, before), (_, now) in zip(_facts(proven), _facts(registered), strict=True):
+        yield f"| {name} | {before} | {now} |"
+    yield ""
+    if len(split.final):
+        yield (
+            "*Proven* learnt from label windows that end by "
+            f"{_day(split.first_final)}; every figure below is its own, on months it had not seen. "
+            "*Registered*, the model in this bundle, is the same recipe fitted again on all snapshots with "
+            "a label, its calibration and kappa from rolling origins over all of them: nothing is left to judge "
+            "it by."
+        )
+    else:
+        yield "The history is too short for months to judge by: the model in this bundle is unproven."
+
+
+def _facts(fitted: Fit) -> list[tuple[str, str]]:
+    return [
+        ("snapshots", f"{fitted.rows:,}"),
+        ("churned accounts", f"{fitted.churned_accounts:,}"),
+        ("share of snapshots that churned", f"{fitted.base_rate:.2%}"),
+        ("trees", str(fitted.rounds)),
+        ("calibration a, b", f"{fitted.platt.a:+.3f}, {fitted.platt.b:.3f}"),
+        ("kappa", f"{fitted.blend.kappa:.1f}"),
+        ("model weight at full coverage", f"{fitted.blend.full_weight:.2f}"),
+        ("folds", f"{fitted.folds} {'by time' if fitted.across_time else 'by account'}"),
+    ]
+
+
+def _figures(contest: Contest | None) -> Iterator[str]:
+    yield "## How good it was"
+    yield ""
+    if contest is None:
+        yield "Not known."
+        return
+    block = contest.block
+    dates = np.unique(block.as_of)
+    yield (
+        f"Final block: {len(block):,} snapshots of {block.accounts:,} accounts, {_day(dates[0])} to "
+        f"{_day(dates[-1])}; {block.churned_accounts:,} accounts churned. Intervals are over accounts."
+    )
+    yield ""
+    yield "| | log loss | | AUC | | Brier | ECE | PR-AUC | lift | precision | ARR caught |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    for name, s in contest.scores.items():
+        low, high = s.log_loss_interval
+        area = "" if s.auc_interval is None else f"{s.auc_interval[0]:.3f} to {s.auc_interval[1]:.3f}"
+        yield (
+            f"| {name} | {s.log_loss:.4f} | {low:.4f} to {high:.4f} | {_or_dash(s.auc)} | {area} | {s.brier:.4f} "
+            f"| {s.ece:.4f} | {_or_dash(s.pr_auc)} | {_or_dash(s.lift)} | {_or_dash(s.precision)} "
+            f"| {_or_dash(s.arr_caught)} |"
+        )
+    yield ""
+    yield (
+        f"Lift, precision and ARR caught: of the {block.capacity_share:.0%} of accounts that the team would work, "
+        "date by date."
+    )
+    yield ""
+    yield "| band | snapshots | churned |"
+    yield "|---|---|---|"
+    for row in contest.bands:
+        yield f"| {row.band} | {row.snapshots:,} | {'–' if row.churned is None else f'{row.churned:.2%}'} |"
+    for days, share in contest.not_healthy_before.items():
+        said = "not known" if share is None else f"{share:.0%}"
+        yield ""
+        yield f"Churned accounts that did not stand at healthy {days} days before: {said}."
+
+
+def _gate_lines(gates: Sequence[Gate]) -> Iterator[str]:
+    yield "| gate | verdict | reason |"
+    yield "|---|---|---|"
+    for one in gates:
+        yield f"| {one.code} {one.about} | {one.verdict} | {one.reason} |"
+    yield ""
+    yield "Refused for promotion." if refusals(gates) else "Nothing stands against promotion."
+
+
+def _rests_on(material: Material, registered: Fit) -> Iterator[str]:
+    yield "## What its answers rest on"
+    yield ""
+    yield "Mean size of each part of the log-odds. Signs go with churn; nothing here says that they cause it."
+    yield ""
+    yield "| | mean size | weight of the rule, before | after |"
+    yield "|---|---|---|---|"
+    before = dict(zip(material.prior.items, material.prior.weights, strict=True))
+    after = dict(zip(registered.scorecard.items, registered.scorecard.weights, strict=True))
+    for name, size in drivers(material, registered)[:SHOWN_DRIVERS]:
+        rule = f"{before[name]:.2f} | {after[name]:.2f}" if name in before else "– | –"
+        yield f"| {name} | {size:.3f} | {rule} |"
+
+
+def drivers(material: Material, fitted: Fit) -> list[tuple[str, float]]:
+    """Return what moves the answers most: column (or ``combination``) and mean size of its log-odds."""
+    labelled = np.flatnonzero(~np.isnan(material.churned))
+    step = max(1, len(labelled) // SAMPLED_ROWS)
+    rows = labelled[::step]
+    vectors: Vectors = material.vectors.take(rows)
+    bundle = fitted.bundle(material)
+    answers = log_odds(vectors, material.judgements(rows), fitted.scorecard, bundle)
+    columns, combination = parts(answers, vectors, fitted.scorecard, bundle)
+    sizes = dict(zip(vectors.contract.names, np.abs(columns).mean(axis=0), strict=True))
+    sizes["combination"] = np.abs(combination).mean()
+    return sorted(((name, float(size)) for name, size in sizes.items()), key=lambda item: (-item[1], item[0]))
+
+
+def _limits(snapshots: Snapshots, material: Material) -> Iterator[str]:
+    yield "## Limits"
+    yield ""
+    vectors = material.vectors
+    unknown = np.flatnonzero(np.isnan(vectors.values).all(axis=0))
+    empty = [vectors.contract.names[place] for place in unknown]
+    yield f"Data: {len(vectors):,} snapshots, digest {snapshots.digest}."
+    if snapshots.left_out:
+        yield ""
+        yield "Left out of training, since only today's state is known:"
+        yield from (f"- {reason}" for reason in snapshots.left_out)
+    if empty:
+        yield ""
+        yield f"Unknown on every snapshot, so nothing was learnt about them: {', '.join(empty)}."
+
+
+def _or_dash(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _day(moment: np.datetime64) -> str:
+    return str(moment.astype("datetime64[D]"))
