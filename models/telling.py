@@ -31,7 +31,7 @@ class ShownPart:
     count: int = 1
 
 
-def shown_parts(answer: Mapping[str, Any], most: int = 12) -> list[ShownPart]:
+def shown_parts(answer: Mapping[str, Any], most: int = 20) -> list[ShownPart]:
     """Return the base, the largest parts (risk first), the others together, and the total.
 
     Rounded so that what is shown adds up too.

@@ -13,7 +13,7 @@ from serving.body import BodyLimit
 from serving.desk import Desk
 from serving.problems import install_problem_handlers
 from serving.routes import router
-from serving.settings import Settings
+from serving.settings import Settings, read_settings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -30,7 +30,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     >>> sorted(app.openapi()["paths"])[:3]
     ['/accounts', '/accounts/{account_id}', '/catalogue']
     """
-    settings = settings or Settings()
+    settings = settings or read_settings()
     desk = Desk(settings)
 
     @asynccontextmanager

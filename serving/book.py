@@ -23,12 +23,13 @@ ARR, DEADLINE = "arr", "days_to_notice_deadline"
 
 @dataclass(frozen=True)
 class Book:
-    """All accounts at one `as_of`, as one model sees them. Never changed once made.
+    """All accounts of a company at one `as_of`, as one model sees them. Never changed once made.
 
     `order` holds the rows from the most at risk; `signs` the ids that have fired, by row; `model` the version
     that scored, None for the rules alone.
     """
 
+    company: Company
     as_of: dt.datetime
     vectors: Vectors
     scores: Scores
@@ -38,9 +39,10 @@ class Book:
     row_of: Mapping[str, int]
     model: str | None
 
-    def is_for(self, as_of: dt.datetime, contract: FeatureContract) -> bool:
-        """Tell whether the vectors are of this moment and this contract."""
-        return self.as_of == as_of and self.vectors.contract.fingerprint == contract.fingerprint
+    def is_for(self, company: Company, as_of: dt.datetime, contract: FeatureContract) -> bool:
+        """Tell whether the vectors are those of this company, moment and contract."""
+        same_moment = self.company is company and self.as_of == as_of
+        return same_moment and self.vectors.contract.fingerprint == contract.fingerprint
 
     def vector(self, account_id: str) -> Vectors | None:
         """Return an account's vector as a table of one row; None if the account is not in the book."""
@@ -56,6 +58,7 @@ def scored(vectors: Vectors, as_of: dt.datetime, bundle: Bundle | None, company:
     fired = judgements.band >= NOT_SO_HEALTHY
     signs = tuple(tuple(judgements.items[item] for item in np.flatnonzero(row)) for row in fired)
     return Book(
+        company,
         as_of,
         vectors,
         scores,
@@ -93,16 +96,16 @@ def _ranked(vectors: Vectors, scores: Scores, past_deadline: frozenset[str]) -> 
     return tuple(np.lexsort((names, -scores.churn_probability, -value, group)).tolist())
 
 
-def book_rows(book: Book, company: Company, rows: list[int]) -> list[dict[str, Any]]:
+def book_rows(book: Book, rows: list[int]) -> list[dict[str, Any]]:
     """Return the chosen rows as the API shows them."""
-    scores = book.scores
+    scores, cards = book.scores, book.company.cards
     arr, deadline = column_or_unknown(book.vectors, ARR), column_or_unknown(book.vectors, DEADLINE)
     at_risk = arr_at_risk(book.vectors, scores)
     return [
         {
             "account_id": str(scores.account_id[row]),
-            "name": company.cards.get(scores.account_id[row], NO_CARD).name,
-            "csm": company.cards.get(scores.account_id[row], NO_CARD).csm,
+            "name": cards.get(scores.account_id[row], NO_CARD).name,
+            "csm": cards.get(scores.account_id[row], NO_CARD).csm,
             "churn_probability": float(scores.churn_probability[row]),
             "interval": [float(scores.interval_low[row]), float(scores.interval_high[row])],
             "band": scores.band[row],
@@ -122,7 +125,6 @@ def book_rows(book: Book, company: Company, rows: list[int]) -> list[dict[str, A
 
 def book_page(
     book: Book,
-    company: Company,
     *,
     csm: str | None = None,
     band: str | None = None,
@@ -134,7 +136,7 @@ def book_page(
     wanted = [
         row
         for row in book.order
-        if (csm is None or company.cards.get(book.scores.account_id[row], NO_CARD).csm == csm)
+        if (csm is None or book.company.cards.get(book.scores.account_id[row], NO_CARD).csm == csm)
         and (band is None or book.scores.band[row] == band)
         and (sign is None or sign in book.signs[row])
     ]
@@ -144,7 +146,7 @@ def book_page(
         "total": len(wanted),
         "limit": limit,
         "offset": offset,
-        "accounts": book_rows(book, company, wanted[offset : offset + limit]),
+        "accounts": book_rows(book, wanted[offset : offset + limit]),
     }
 
 

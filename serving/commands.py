@@ -107,7 +107,9 @@ def serve(
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.", envvar="KEEPSIGHT_HOST")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", envvar="KEEPSIGHT_PORT")] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Port; 0 takes a free one.", envvar="KEEPSIGHT_PORT", min=0, max=65535)
+    ] = 8000,
     bundle: BundleOption = None,
     refresh_minutes: Annotated[
         float | None, typer.Option(help="Read the sources again every so many minutes.", min=0.01)
@@ -116,18 +118,11 @@ def serve(
     """Serve predictions over HTTP until stopped."""
     from features.sources import load_sources
     from serving.running import run
-    from serving.settings import Settings
+    from serving.settings import read_settings
 
     if sources is not None:
         load_sources(sources)  # what is wrong with it is said here, not in a log
-    given = {
-        "sources": sources,
-        "bundle": bundle,
-        "host": host,
-        "port": port,
-        "refresh_minutes": refresh_minutes,
-    }
-    run(Settings(**{name: value for name, value in given.items() if value is not None}))  # type: ignore[arg-type]
+    run(read_settings(sources=sources, bundle=bundle, host=host, port=port, refresh_minutes=refresh_minutes))
 
 
 @contextmanager
@@ -145,11 +140,11 @@ def _opened(sources: Path) -> Iterator[Company]:
 def _model(catalogue: Catalogue, bundle: Path | None, rules_alone: bool) -> Bundle | None:
     """Return the model to answer with, and say so where there is none."""
     from serving.registry import load_fitting_bundle
-    from serving.settings import Settings
+    from serving.settings import read_settings
 
     if rules_alone:
         return None
-    champion = Settings().champion_folder
+    champion = read_settings().champion_folder
     if bundle is None and not champion.exists():
         typer.secho(
             f"No model at {champion}: the rules answer alone. `keepsight train --promote` makes one.", err=True

@@ -87,6 +87,10 @@ class Company:
             if waited:
                 self._lock.release()
 
+    def interrupt(self) -> None:
+        """Make the query under way fail, so that a long computation ends soon."""
+        self._database.session.connection.interrupt()
+
     @contextmanager
     def _turn(self) -> Iterator[None]:
         if not self._lock.acquire(timeout=LONGEST_WAIT_SECONDS):
@@ -134,7 +138,7 @@ class Company:
             return self._in_force(as_of)[0]
 
     def past_deadline(self, as_of: dt.datetime) -> frozenset[str]:
-        """Name the accounts whose contract in force can no longer be cancelled for its end, as known at `as_of`."""
+        """Name the accounts with a contract in force whose notice deadline has passed, as known at `as_of`."""
         if "contracts" not in self._database.tables:
             return frozenset()
         rows, day = self._database.tables["contracts"], as_of.date()

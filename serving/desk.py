@@ -35,6 +35,7 @@ from serving.settings import Settings
 
 RETRY_SECONDS = "2"
 RETRY_OPENING_SECONDS = 30.0
+REGISTRY_REST_SECONDS = 60.0  # after it has failed
 STOP_SECONDS = 20
 log = structlog.get_logger()
 There = TypeVar("There")
@@ -53,6 +54,7 @@ class Desk:
         self._progress = (0, 0)
         self._refreshing = False
         self._opened_at = 0.0
+        self._registry_rests_until = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
 
@@ -65,6 +67,8 @@ class Desk:
     def stop(self) -> None:
         """Stop looking for what is new, and close the sources."""
         self._stop.set()
+        if self._company is not None:
+            self._company.interrupt()
         if self._thread.is_alive():
             self._thread.join(timeout=STOP_SECONDS)
         for company in (self._company, self._retired):
@@ -80,10 +84,12 @@ class Desk:
         try:
             work()
         except KeepsightError as error:
-            if str(error) != str(self._failure):
+            if str(error) != str(self._failure) and not self._stop.is_set():
                 log.error("cannot go on", reason=str(error))
             self._failure = error
         except Exception as error:
+            if self._stop.is_set():
+                return  # the query was interrupted
             log.exception("unexpected error in the background")
             self._failure = KeepsightError(f"An unexpected error: {type(error).__name__}. The log has more.")
 
@@ -129,9 +135,12 @@ class Desk:
         return RETRY_OPENING_SECONDS if waits else math.inf
 
     def _fetch(self, registry_uri: str) -> None:
+        if time.monotonic() < self._registry_rests_until:
+            return
         try:
             fetch_champion(registry_uri, self.settings.registry_model, self.settings.champion_folder)
         except KeepsightError as error:
+            self._registry_rests_until = time.monotonic() + REGISTRY_REST_SECONDS
             log.warning("registry not used", reason=str(error))
 
     def _new_book(self, company: Company, bundle: Bundle | None) -> Book:
@@ -140,7 +149,7 @@ class Desk:
         contract = company.contract(bundle, as_of)
         self._refreshing = known is not None
         try:
-            if known is not None and company is self._company and known.is_for(as_of, contract):
+            if known is not None and known.is_for(company, as_of, contract):
                 vectors = known.vectors  # only the model is new
             else:
                 vectors = company.vectors(company.in_force(as_of), contract, self._note_progress)
@@ -229,7 +238,7 @@ class Desk:
                 wanted.setdefault(company.moment(question.as_of, now()), []).append(question.account_id)
         for as_of, account_ids in wanted.items():
             contract = company.contract(bundle, as_of)
-            if self._book is None or not self._book.is_for(as_of, contract):
+            if self._book is None or not self._book.is_for(company, as_of, contract):
                 company.prepare(account_ids, as_of, contract)
 
     def answer_account(self, account_id: str, as_of: dt.datetime | None, lang: str) -> dict[str, Any]:
@@ -266,7 +275,7 @@ class Desk:
         ReadingError
             A filter names a sign that the catalogue does not have.
         """
-        return book_page(self.book, self.company, limit=limit, offset=offset, **filters)
+        return book_page(self.book, limit=limit, offset=offset, **filters)
 
     def model_summary(self) -> dict[str, Any]:
         """Tell which model answers, and why not another."""
@@ -316,7 +325,7 @@ class Desk:
     def _vector(self, company: Company, account_id: str, as_of: dt.datetime, contract: FeatureContract) -> Vectors:
         """Take the book's vector where it has the same one, else compute it."""
         book = self._book
-        if book is not None and book.is_for(as_of, contract):
+        if book is not None and book.is_for(company, as_of, contract):
             found = book.vector(account_id)
             if found is not None:
                 return found

@@ -6,8 +6,8 @@ champion's last good copy (``$KEEPSIGHT_HOME/champion``, written by `promote`) i
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
 import tempfile
 import threading
 from pathlib import Path
@@ -17,9 +17,8 @@ import structlog
 from features.catalogue import Catalogue
 from features.errors import BundleError, KeepsightError
 from features.vectors import feature_contract
-from models.bundle import Bundle, load_bundle
+from models.bundle import SUMS, Bundle, load_bundle, save_bundle
 
-SUMS = "SHA256SUMS"
 REGISTRY_TIMEOUT_SECONDS = "5"
 
 log = structlog.get_logger()
@@ -105,6 +104,7 @@ def fetch_champion(registry_uri: str, model: str, folder: Path) -> bool:
     # Bounded: MLflow's own defaults wait four minutes for a registry that is down.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", REGISTRY_TIMEOUT_SECONDS)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         import mlflow
         from mlflow.exceptions import MlflowException
@@ -113,27 +113,30 @@ def fetch_champion(registry_uri: str, model: str, folder: Path) -> bool:
             f"MLflow is not installed, so the registry {registry_uri} cannot be asked. "
             "Install `keepsight[training]`, or leave KEEPSIGHT_REGISTRY_URI out and copy the bundle yourself."
         ) from None
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".champion-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="keepsight-champion-") as scratch:
         try:
             client = mlflow.MlflowClient(tracking_uri=registry_uri, registry_uri=registry_uri)
             version = client.get_model_version_by_alias(model, "champion")
+            registered = version.tags.get("bundle_digest")
+            if registered is not None and registered == _digest(folder):
+                return False
             fetched = Path(client.download_artifacts(version.run_id, "bundle", scratch))
         except (MlflowException, OSError) as error:
             raise BundleError(
                 f"The registry {registry_uri} gives no champion of {model}: {str(error)[:300]} "
                 "Check the address and `keepsight promote`; the last good model stays in use."
             ) from error
-        if _stamp(fetched) == _stamp(folder):
-            return False
-        load_bundle(fetched)
-        _replace(fetched, folder)
+        bundle = load_bundle(fetched)
+        if registered is not None and bundle.digest != registered:
+            raise BundleError(
+                f"The registry {registry_uri} holds another bundle than version {version.version} was registered "
+                "with (its digest differs). Train again (`keepsight train`); the last good model stays in use."
+            )
+        save_bundle(bundle, folder)
     return True
 
 
-def _replace(fresh: Path, folder: Path) -> None:
-    previous = folder.with_name(f"{folder.name}.previous")
-    shutil.rmtree(previous, ignore_errors=True)
-    if folder.exists():
-        folder.rename(previous)
-    fresh.rename(folder)
+def _digest(folder: Path) -> str | None:
+    """Return the digest of the bundle in a folder, without reading it; None where there is none."""
+    stamp = _stamp(folder)
+    return None if stamp is None else hashlib.sha256(stamp).hexdigest()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from features.errors import KeepsightError
 
 MEBIBYTE = 1024 * 1024
 
@@ -43,3 +45,34 @@ class Settings(BaseSettings):
     def champion_folder(self) -> Path:
         """Where `promote` leaves the champion's last good copy."""
         return self.home / "champion"
+
+
+def read_settings(**given: object) -> Settings:
+    """Return the settings: what is given, else the environment's, else the defaults.
+
+    Parameters
+    ----------
+    given
+        Settings by name; None leaves one to the environment.
+
+    Raises
+    ------
+    KeepsightError
+        A value is not as it may be; each is named with its environment variable.
+
+    Examples
+    --------
+    >>> read_settings(port=70000)
+    Traceback (most recent call last):
+    ...
+    features.errors.KeepsightError: Setting port (KEEPSIGHT_PORT): input should be less than or equal to 65535.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [
+            f"Setting {name} (KEEPSIGHT_{name.upper()}): {item['msg'][:1].lower()}{item['msg'][1:]}."
+            for item in error.errors()
+            for name in [".".join(str(step) for step in item["loc"])]
+        ]
+        raise KeepsightError("\n".join(lines)) from None

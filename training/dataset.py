@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.errors import TrainingError
-from features.vectors import UNDER_NOTICE, Floats, Vectors, feature_contract
+from features.vectors import UNDER_NOTICE, FeatureContract, Floats, Vectors, feature_contract
 from training.labels import LabelRule, label, spells_of
 from training.recipe import Recipe
 
@@ -206,3 +206,34 @@ def from_file(path: Path) -> Snapshots:
 
     vectors, churned = read_snapshots(path)
     return Snapshots(vectors, churned, np.full(len(vectors), "NaT", dtype="datetime64[s]"))
+
+
+def known_at(found: Snapshots, as_of: dt.datetime, recipe: Recipe) -> Snapshots:
+    """Leave out snapshots after `as_of`, and labels whose window was not over by then."""
+    vectors, moment = found.vectors, np.datetime64(as_of, "s")
+    over = vectors.as_of + np.timedelta64(recipe.window_days, "D") <= moment
+    kept = np.flatnonzero(vectors.as_of <= moment)
+    churned = np.where(over, found.churned, np.nan)
+    return replace(found, vectors=vectors.take(kept), churned=churned[kept], event_at=found.event_at[kept])
+
+
+def rebuild_from(sources: Sources, contract: FeatureContract) -> Callable[[Sequence[str], np.datetime64], Vectors]:
+    """Return what computes accounts' vectors at a date from tables that end there."""
+
+    def rebuild(accounts: Sequence[str], date: np.datetime64) -> Vectors:
+        import pyarrow as pa
+
+        from features.snapshots import build_vectors
+        from features.sources import open_database
+
+        moment = date.astype("datetime64[us]").astype(dt.datetime)
+        grid = pa.table(
+            {
+                "account_id": pa.array(accounts, pa.string()),
+                "as_of": pa.array([moment] * len(accounts), pa.timestamp("s")),
+            }
+        )
+        with open_database(sources, truncated_at=moment) as database:
+            return build_vectors(timed_only(database), sources.catalogue, contract, grid)
+
+    return rebuild

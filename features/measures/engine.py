@@ -229,6 +229,7 @@ class Pass:
             stage=stage,
             coverage=self._coverage(),
             connected=frozenset(self._database.tables),
+            delivered=delivered_columns(self._database.columns),
             ended_columns={name: table.ended for name, table in table_contracts().items() if table.ended},
         )
         _read(self._definitions, known)  # once to learn what is asked for
@@ -328,6 +329,15 @@ def _floats(column: pa.ChunkedArray) -> Floats:
         column = column.cast(pa.int8())
     values: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
     return values
+
+
+def delivered_columns(columns: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Return per table what can be read: the columns that the company delivers, and those with a default."""
+    contracts = table_contracts()
+    return {
+        table: given | {name for name, column in contracts[table].columns.items() if column.default is not None}
+        for table, given in columns.items()
+    }
 
 
 def stages(facts: Mapping[str, Any], day: Floats, edges: Stages) -> npt.NDArray[np.str_]:

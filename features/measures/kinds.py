@@ -6,7 +6,7 @@ not connected, not applicable, not delivered or too short a history, too few, no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +62,8 @@ class Known:
     stage: npt.NDArray[np.str_]  # "" unknown
     coverage: Coverage
     connected: frozenset[str]
-    ended_columns: dict[str, str]
+    delivered: Mapping[str, frozenset[str]]  # per table: the columns that the company delivers, or that default
+    ended_columns: Mapping[str, str]
     numbers: dict[Quantity, Floats] = field(default_factory=dict)
     asked: dict[Quantity, None] = field(default_factory=dict)
 
@@ -76,6 +77,16 @@ class Known:
     def count(self, quantity: Quantity) -> Floats:
         """Shape (n,): the quantity, 0 where there are no rows."""
         return np.nan_to_num(self.number(quantity), nan=0.0)
+
+    def unread(self, rows: schema.Rows, *columns: str) -> tuple[Mask, UnknownReason]:
+        """Whether the rows cannot be told apart: a column is not delivered, and null must not read as "none".
+
+        One filter whose columns are all there is enough: what it matches is known.
+        """
+        there = self.delivered.get(rows.table, frozenset()) | {"day"}
+        filters = rows.any_of or ({},)
+        readable = any(set(chosen) <= there for chosen in filters) and set(columns) <= there
+        return np.full(self.size, not readable), UnknownReason.NOT_CONNECTED
 
     def service_days(self) -> Floats:
         """Shape (n,): whole days since service start; NaN unknown."""
@@ -137,10 +148,13 @@ def _divided(numerator: Floats, denominator: Floats) -> Floats:
 
 
 def _covered(aggregate: schema.Aggregate, known: Known) -> Letters:
-    reach = aggregate.window_days
-    if reach is not None and aggregate.by_known_since is not None:
-        reach += aggregate.by_known_since.days
-    return known.window(aggregate.table, reach, aggregate.until_days_ago)
+    reach, since = aggregate.window_days, aggregate.by_known_since
+    if reach is not None and since is not None:
+        reach += since.days
+    columns = (*aggregate.columns, since.column) if since is not None else aggregate.columns
+    return first_reason(
+        known.unread(aggregate, *columns), known.window(aggregate.table, reach, aggregate.until_days_ago)
+    )
 
 
 # --- one function a kind --------------------------------------------------------------------------------------
@@ -187,7 +201,7 @@ def _ratio(measure: schema.RatioMeasure, known: Known) -> Answer:
     )
 
 
-def _licences_connected(known: Known) -> tuple[Mask, UnknownReason]:
+def _without_contracts(known: Known) -> tuple[Mask, UnknownReason]:
     return (np.full(known.size, "contracts" not in known.connected), UnknownReason.NOT_CONNECTED)
 
 
@@ -198,7 +212,7 @@ def _utilisation(measure: schema.UtilisationMeasure, known: Known) -> Answer:
     held = np.where(np.isnan(now) | np.isnan(before), 0.0, np.fmin(now, before))
     return answer_unless(
         _divided(people, held),
-        _licences_connected(known),
+        _without_contracts(known),
         ((people == 0) & (sums > 0), UnknownReason.NOT_APPLICABLE),
         _covered(measure.people, known),
         (held <= 0, UnknownReason.NO_BASE),
@@ -207,7 +221,7 @@ def _utilisation(measure: schema.UtilisationMeasure, known: Known) -> Answer:
 
 def _onboarding(measure: schema.OnboardingAdoptionMeasure, known: Known) -> Answer:
     if "contracts" not in known.connected:
-        return answer_unless(np.full(known.size, np.nan), _licences_connected(known))
+        return answer_unless(np.full(known.size, np.nan), _without_contracts(known))
     people = known.count(ServiceWindow(measure.people, measure.from_day, measure.to_day))
     sums = known.count(ServiceWindow(measure.people, measure.from_day, measure.to_day, nameless=True))
     licences = known.number(Level("licences", service_day=measure.to_day))
@@ -217,6 +231,7 @@ def _onboarding(measure: schema.OnboardingAdoptionMeasure, known: Known) -> Answ
     outside = ~((served >= measure.to_day) & (served < measure.until_day))
     return answer_unless(
         _divided(people, licences),
+        known.unread(measure.people, *measure.people.columns),
         (outside | ((people == 0) & (sums > 0)), UnknownReason.NOT_APPLICABLE),
         known.coverage.status(measure.people.table, np.nan_to_num(start), np.nan_to_num(end)),
         (~(licences > 0), UnknownReason.NO_BASE),
@@ -236,7 +251,7 @@ def _level_change(measure: schema.LevelChangeMeasure, known: Known) -> Answer:
     before = np.where(usable, before, before_value)
     return answer_unless(
         _divided(lowest, before) - 1.0,
-        _licences_connected(known),
+        _without_contracts(known),
         (~(known.service_days() >= measure.days_ago), UnknownReason.HISTORY_TOO_SHORT),
         (~(before > 0) | np.isnan(lowest), UnknownReason.NO_BASE),
     )
@@ -251,8 +266,9 @@ def _trend(measure: schema.TrendMeasure, known: Known) -> Answer:
         return known.count(Total(recent)), known.count(Total(baseline))
 
     table = measure.of.table
-    if table not in known.connected:
-        return answer_unless(np.full(known.size, np.nan), known.window(table, measure.recent_days))
+    parts = (measure.of, measure.fallback)
+    if table not in known.connected or all(known.unread(part, *part.columns)[0].all() for part in parts):
+        return Answer(np.full(known.size, np.nan), np.full(known.size, UnknownReason.NOT_CONNECTED.letter))
     recent, baseline = windows(measure.of)
     other_recent, other_baseline = windows(measure.fallback)
     named = (recent + baseline) > 0
@@ -278,7 +294,12 @@ def _recency(measure: schema.RecencyMeasure, known: Known) -> Answer:
     since = np.where(np.isnan(last), known.service_days(), _days_since(last, known))
     last_day = np.floor((last - 1) / SECONDS_A_DAY)
     covered = known.since(measure.rows.table, np.where(np.isnan(last), -np.inf, last_day + 1))
-    return answer_unless(since, _never_short(covered, ~np.isnan(last)), (np.isnan(since), UnknownReason.NO_BASE))
+    return answer_unless(
+        since,
+        known.unread(measure.rows),
+        _never_short(covered, ~np.isnan(last)),
+        (np.isnan(since), UnknownReason.NO_BASE),
+    )
 
 
 def _never_short(letters: Letters, seen: Mask) -> Letters:
@@ -300,6 +321,8 @@ def _breadth(measure: schema.BreadthMeasure, known: Known) -> Answer:
             )
         )
     )
+    if "contracts" not in known.connected:
+        return answer_unless(np.full(known.size, np.nan), _without_contracts(known))
     offered = known.count(
         Offered(
             measure.rows,
@@ -311,6 +334,7 @@ def _breadth(measure: schema.BreadthMeasure, known: Known) -> Answer:
     )
     return answer_unless(
         _divided(used, offered),
+        known.unread(measure.rows, measure.column),
         known.window(measure.rows.table, measure.window_days, measure.until_days_ago),
         (offered == 0, UnknownReason.NO_BASE),
     )
@@ -323,6 +347,7 @@ def _newness(measure: schema.NewnessMeasure, known: Known) -> Answer:
     served = known.service_days()
     return answer_unless(
         value,
+        known.unread(measure.rows, *measure.columns),
         known.window(measure.rows.table, measure.history_days),
         (~(served >= measure.history_days), UnknownReason.HISTORY_TOO_SHORT),
     )
@@ -337,6 +362,7 @@ def _median_duration(measure: schema.MedianDurationMeasure, known: Known) -> Ans
     company = known.count(of("company_median"))
     return answer_unless(
         _divided(known.number(of("median")), company),
+        known.unread(measure.rows, ended),
         known.window(measure.rows.table, measure.window_days),
         (known.count(of("count")) < measure.minimum_rows, UnknownReason.TOO_FEW),
         (company <= 0, UnknownReason.NO_BASE),
@@ -349,13 +375,16 @@ def _open_at(measure: schema.OpenAtMeasure, known: Known) -> Answer:
     for bonus in measure.bonuses:
         old = known.count(OpenAt(measure.rows, ended, 0, bonus.open_longer_than_days))
         value = value + bonus.points * (old > 0)
-    return answer_unless(value, known.window(measure.rows.table, max(measure.ended_within_days, 1)))
+    covered = known.window(measure.rows.table, max(measure.ended_within_days, 1))
+    return answer_unless(value, known.unread(measure.rows, ended), covered)
 
 
 def _latest(measure: schema.LatestMeasure, known: Known) -> Answer:
     mean = known.number(Answers(measure.rows, measure.by, measure.column, measure.window_days, "mean"))
     covered = known.window(measure.rows.table, measure.window_days)
-    return answer_unless(mean, covered, (np.isnan(mean), UnknownReason.TOO_FEW))
+    return answer_unless(
+        mean, known.unread(measure.rows, measure.column), covered, (np.isnan(mean), UnknownReason.TOO_FEW)
+    )
 
 
 def _delta(measure: schema.DeltaMeasure, known: Known) -> Answer:
@@ -382,6 +411,7 @@ def _blocks(measure: schema.BlocksMeasure, known: Known) -> Answer:
     worse = [rows(measure.more, block) > rows(measure.than, block) for block in range(measure.blocks)]
     return answer_unless(
         np.sum(worse, axis=0, dtype=np.float64),
+        known.unread(schema.Rows(table=measure.table, any_of=({**measure.more, **measure.than},))),
         known.window(measure.table, measure.blocks * measure.block_days),
     )
 
@@ -432,7 +462,8 @@ def _latest_at_most(condition: schema.LatestAtMost, known: Known) -> _Judged:
 
     low = answers("low")
     covered = known.window(condition.rows.table, condition.window_days)
-    letters = first_reason(covered, (np.isnan(low), UnknownReason.TOO_FEW))
+    unread = known.unread(condition.rows, condition.column)
+    letters = first_reason(unread, covered, (np.isnan(low), UnknownReason.TOO_FEW))
     if not condition.roles:
         return _Judged(np.nan_to_num(low) > 0, letters)
     if "contacts" not in known.connected:
@@ -549,11 +580,11 @@ def measured(measure: schema.Measure, known: Known) -> Answer:
 def apply_rules(answer: Answer, applies: schema.Applies, unless: Answer | None, known: Known) -> Answer:
     """Make a reading ``not_applicable`` where the signal's question makes no sense.
 
-    An account whose stage is not known may be in any: the question stands.
+    Where the stage is not known, that onboarding is over cannot be established: not applicable either.
     """
     outside = np.zeros(known.size, dtype=bool)
     if applies.stages:
-        outside |= (known.stage != "") & ~np.isin(known.stage, applies.stages)
+        outside |= ~np.isin(known.stage, applies.stages)
     if applies.unless is not None and unless is not None:
         outside |= np.nan_to_num(unless.values, nan=-np.inf) >= applies.unless.at_least
     return answer_unless(answer.values, answer.letters, (outside, UnknownReason.NOT_APPLICABLE))

@@ -127,7 +127,7 @@ def at_dates(masked: ir.Table, bits: ir.Table) -> ir.Table:
 
 def _seen_long_ago(table: ir.Table, scope: Scope, column: str, days_ago: int) -> ir.Table:
     """Per account and somebody: the dates at which a row of theirs older than `days_ago` is known."""
-    masked = visible_between(table, scope, from_moment=table.occurred_at + days(days_ago) + second())
+    masked = visible_between(table, scope, from_moment=table.occurred_at + days(days_ago + 1))
     return masked.group_by("account_id", who=masked[column]).agg(long_known=bit_or(masked.mask))
 
 
@@ -316,7 +316,7 @@ class OpenAt(_Spec):
             end = ibis.ifelse(table[self.ended].isnull(), end, end + days(self.ended_within_days))
         old_enough = None
         if self.older_than_days is not None:
-            old_enough = table.occurred_at + days(self.older_than_days) + second()
+            old_enough = table.occurred_at + days(self.older_than_days + 1)  # ages are whole days
         masked = visible_between(table, scope, from_moment=old_enough, to_moment=end)
         dated = _by_mask(masked, scope, {"part": ibis._.count().cast("float64")})
         return dated.group_by("account_id", "i").agg(value=dated.part.sum())
@@ -376,6 +376,8 @@ class Answers(_Spec):
         """Order each respondent's answers as they were known on each date."""
         table = matching(scope.rows_of(self.rows.table), self.rows.any_of)
         answered = table.filter(table[self.column].notnull())
+        if self.number == "change":  # nameless answers are no pair
+            answered = answered.filter(answered[self.by].notnull())
         dated = at_dates(
             visible(answered, scope, self.window_days).select(
                 "account_id",
@@ -408,9 +410,14 @@ class Answers(_Spec):
 
 
 def stints(scope: Scope) -> ir.Table:
-    """Contacts' rows as known on each date (state: also those announced ahead), with ``i`` and ``day``."""
-    table = scope.rows_of("contacts")
-    return at_dates(whenever_known(table), scope.bits)
+    """Contacts' rows as known on each date (also those announced ahead), with ``i``, ``day`` and ``last_day``.
+
+    A contact's next row ends the one before on the day before it begins: a new role or title is a new row.
+    """
+    rows = at_dates(whenever_known(scope.rows_of("contacts")), scope.bits)
+    in_order = ibis.window(group_by=["account_id", "i", "contact_id"], order_by=[rows.valid_from, rows.row_key])
+    followed = rows.mutate(next_from=rows.valid_from.lead().over(in_order))
+    return followed.mutate(last_day=ibis.least(followed.valid_to, followed.next_from - days(1)))
 
 
 def role_holders(scope: Scope, roles: tuple[str, ...]) -> ir.Table:
@@ -419,7 +426,7 @@ def role_holders(scope: Scope, roles: tuple[str, ...]) -> ir.Table:
     holds = (
         known.role.isin(list(roles))
         & (known.valid_from <= known.day)
-        & (known.valid_to.isnull() | (known.valid_to >= known.day))
+        & (known.last_day.isnull() | (known.last_day >= known.day))
     )
     return known.filter(holds).select("account_id", "i", who=known.contact_id).distinct()
 
@@ -445,21 +452,24 @@ class ContactState(_Spec):
 
     def relation(self, scope: Scope) -> ir.Table:
         """Count people, not rows: a promotion inside the role ends one row and begins another."""
-        known = stints(scope)
-        held = known.filter(known.role.isin(list(self.roles)) & (known.valid_from <= known.day))
+        rows = stints(scope)
+        role = rows.filter(rows.role.isin(list(self.roles)))
+        held = role.filter(role.valid_from <= role.day)
         if self.number == "ever":
             return _people(held)
         if self.number == "new_title":
             return _people(_new_titles(held, self.window_days))
-        named = held.successor_id.notnull() & (held.known_from.date() <= held.valid_to)
-        people = held.group_by("account_id", "i", "day", "contact_id").agg(
-            stays=ibis.ifelse(held.valid_to.isnull(), 1, 0).max(),
-            last_day=held.valid_to.max(),
+        named = role.successor_id.notnull() & (role.known_from.date() <= role.last_day)
+        people = role.group_by("account_id", "i", "day", "contact_id").agg(
+            begun=ibis.ifelse(role.valid_from <= role.day, 1, 0).max(),
+            stays=ibis.ifelse(role.last_day.isnull(), 1, 0).max(),
+            leaves=role.last_day.max(),
             named=ibis.ifelse(named, 1, 0).max(),
         )
+        people = people.filter(people.begun == 1)
         if self.number == "staying":
             return _people(people.filter(people.stays == 1))
-        leaving = people.filter((people.stays == 0) & (people.last_day > people.day - days(self.window_days)))
+        leaving = people.filter((people.stays == 0) & (people.leaves > people.day - days(self.window_days)))
         return _people(leaving.filter(leaving.named == (1 if self.number == "succeeded" else 0)))
 
 
@@ -475,7 +485,7 @@ def _new_titles(held: ir.Table, window_days: int) -> ir.Table:
     )
     other = ~(before.new.contains(before.old) | before.old.contains(before.new))
     recent = before.valid_from > before.day - days(window_days)
-    return before.filter(before.valid_to.isnull() & recent & other)
+    return before.filter(before.last_day.isnull() & recent & other)
 
 
 @dataclass(frozen=True, eq=False)
@@ -568,15 +578,19 @@ class Level(_Spec):
         return "contracts"
 
     def relation(self, scope: Scope) -> ir.Table:
-        """The sum over the contracts known at `as_of` that were in force on the day."""
+        """The sum over the contracts known at `as_of` that were in force on the day; 0 where none was."""
         known = _agreements(scope)
         if self.service_day is None:
             day = known.day - days(self.days_ago)
         else:
             day = known.service_start + days(self.service_day - 1)
-        held = known.filter((known.start_date <= day) & (known.last_day >= day))
-        total = held.group_by("account_id", "i").agg(value=held[self.column].sum().cast("float64"))
-        return total.filter(total.value.notnull())
+        held = (known.start_date <= day) & (known.last_day >= day)
+        total = known.group_by("account_id", "i").agg(
+            contracts=ibis.ifelse(held, 1, 0).sum(),
+            level=ibis.ifelse(held, known[self.column].cast("float64"), ibis.null("float64")).sum(),
+        )
+        level = total.mutate(value=ibis.ifelse(total.contracts == 0, 0.0, total.level))
+        return level.filter(level.value.notnull()).select("account_id", "i", "value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -658,11 +672,7 @@ class Offered(_Spec):
         return _own_plan(scope).join(offered, ["plan", "i"]).select("account_id", "i", "value")
 
     def _plans_of_all(self, scope: Scope) -> ir.Table:
-        if scope.agreements is None:
-            accounts = scope.all_rows_of("accounts").select("account_id").distinct()
-            return accounts.cross_join(scope.bits.select("i")).mutate(plan=ibis.literal(""))
-        contracts = scope.all_rows_of("contracts")
-        dated = at_dates(whenever_known(contracts), scope.bits)
+        dated = at_dates(whenever_known(scope.all_rows_of("contracts")), scope.bits)
         held = (dated.start_date <= dated.day) & (dated.end_date.isnull() | (dated.end_date >= dated.day))
         return leading_plan(dated.filter(held))
 
@@ -678,12 +688,8 @@ class Offered(_Spec):
 
 
 def _own_plan(scope: Scope) -> ir.Table:
-    if scope.agreements is None:
-        return scope.pairs.select("account_id", "i", plan=ibis.literal(""))
-    known = scope.agreements
-    held = known.filter((known.start_date <= known.day) & (known.last_day >= known.day))
-    own = leading_plan(held)
-    return own.semi_join(scope.pairs, ["account_id", "i"])
+    terms = _agreements(scope)
+    return leading_plan(terms.filter((terms.start_date <= terms.day) & (terms.last_day >= terms.day)))
 
 
 def leading_plan(held: ir.Table) -> ir.Table:

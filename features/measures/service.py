@@ -42,9 +42,9 @@ def facts(known: ir.Table, grace_days: int) -> ir.Table:
     """One row an account and date, from :func:`agreements`.
 
     ``service_start``; ``in_force`` (contracts); ``licences``, ``arr`` (sums over those; null where all are);
-    ``days_to_notice_deadline`` (the nearest that lies ahead); ``days_to_renewal`` (the nearest end without a
-    contract already signed to follow within the grace); ``plan`` and ``contract_length_days`` of the leading
-    contract; ``last_end`` (of those begun; far ahead where open); ``under_notice``.
+    ``days_to_notice_deadline`` and ``days_to_renewal`` (the nearest notice deadline and end that lie ahead, of
+    contracts without one already signed to follow within the grace); ``plan`` and ``contract_length_days`` of
+    the leading contract; ``last_end`` (of those begun; far ahead where open); ``under_notice``.
     """
     held = known.filter((known.start_date <= known.day) & (known.last_day >= known.day))
     keys = ["account_id", "i"]
@@ -53,47 +53,45 @@ def facts(known: ir.Table, grace_days: int) -> ir.Table:
         licences=held.licences.sum().cast("float64"),
         arr=held.arr.sum().cast("float64"),
     )
-    deadlines = held.filter(held.notice_deadline >= held.day)
-    nearest = deadlines.group_by(keys).agg(
-        days_to_notice_deadline=deadlines.notice_deadline.delta(deadlines.day, unit="day").min().cast("float64")
-    )
     begun = known.filter(known.start_date <= known.day)
-    ended = begun.group_by(keys).agg(
-        service_start=begun.service_start.max(),
-        last_end=begun.last_day.max(),
-        day=begun.day.max(),
-    )
-    notices = begun.filter(begun.notice_at.notnull() & (begun.notice_at < begun.day))  # a day counts from its end
-    notice = notices.group_by(keys).agg(noticed_end=notices.last_day.max(), noticed_at=notices.notice_at.max())
-    later = known.group_by(keys).agg(
-        last_start=known.start_date.max(),
-        open_end=ibis.ifelse(known.notice_at.isnull(), known.last_day, ibis.null("date")).max(),
-    )
-    everything = ended
-    for part in (now, nearest, notice, later, _renewal(known, held, grace_days), _length(held), _plan(held)):
+    everything = begun.group_by(keys).agg(service_start=begun.service_start.max(), last_end=begun.last_day.max())
+    for part in (now, _ahead(known, grace_days), _notice(known), _length(held), leading_plan(held)):
         joined = everything.left_join(part, keys)
         everything = joined.drop(*[f"{key}_right" for key in keys])
-    # Notice counts while nothing that was not given notice of reaches further.
-    still_leaving = everything.noticed_end.notnull() & (
-        everything.open_end.isnull() | (everything.open_end <= everything.noticed_end)
-    )
-    return everything.mutate(under_notice=still_leaving.fill_null(False)).drop(
-        "noticed_end", "noticed_at", "last_start", "open_end", "day"
-    )
+    return everything.mutate(under_notice=everything.under_notice.fill_null(False))
 
 
-def _renewal(known: ir.Table, held: ir.Table, grace_days: int) -> ir.Table:
-    ending = held.filter(held.end_date.notnull())
-    others = known.select("account_id", "i", other_start=known.start_date, other_key=known.row_key)
-    pairs = ending.join(others, ["account_id", "i"])
-    follows = pairs.filter(
+def _notice(known: ir.Table) -> ir.Table:
+    """Leaving: notice was given, and nothing that still runs, or else nothing that ran longer, is without it."""
+    given = known.notice_at.notnull() & (known.notice_at < known.day)  # a day counts from its end
+    told = known.mutate(
+        leaving=ibis.ifelse(given & (known.start_date <= known.day), known.last_day, ibis.null("date")),
+        staying=ibis.ifelse(given, ibis.null("date"), known.last_day),
+    )
+    ends = told.group_by("account_id", "i").agg(
+        leaving=told.leaving.max(), staying=told.staying.max(), day=told.day.max()
+    )
+    nothing_else = ends.staying.isnull() | ((ends.staying < ends.day) & (ends.staying <= ends.leaving))
+    return ends.select("account_id", "i", under_notice=ends.leaving.notnull() & nothing_else)
+
+
+def _ahead(known: ir.Table, grace_days: int) -> ir.Table:
+    """What is still to be decided: contracts that nothing already signed will follow."""
+    running = known.filter(known.last_day >= known.day)
+    others = known.select("account_id", "i", other_start=known.start_date)
+    pairs = running.filter(running.end_date.notnull()).join(others, ["account_id", "i"])
+    followed = pairs.filter(
         (pairs.other_start > pairs.start_date)
         & (pairs.other_start > pairs.day)
         & (pairs.other_start <= pairs.end_date + days(grace_days + 1))
     ).select("account_id", "i", "row_key")
-    unsettled = ending.anti_join(follows.distinct(), ["account_id", "i", "row_key"])
+    unsettled = running.anti_join(followed.distinct(), ["account_id", "i", "row_key"])
+    deadline = ibis.ifelse(
+        unsettled.notice_deadline >= unsettled.day, unsettled.notice_deadline, ibis.null("date")
+    )
     return unsettled.group_by("account_id", "i").agg(
-        days_to_renewal=unsettled.end_date.delta(unsettled.day, unit="day").min().cast("float64")
+        days_to_notice_deadline=deadline.delta(unsettled.day, unit="day").min().cast("float64"),
+        days_to_renewal=unsettled.end_date.delta(unsettled.day, unit="day").min().cast("float64"),
     )
 
 
@@ -108,7 +106,3 @@ def _length(held: ir.Table) -> ir.Table:
         "i",
         contract_length_days=(first.end_date.delta(first.start_date, unit="day") + 1).cast("float64"),
     )
-
-
-def _plan(held: ir.Table) -> ir.Table:
-    return leading_plan(held)

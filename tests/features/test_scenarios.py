@@ -52,8 +52,9 @@ class EngineAnswers(dict[str, Any]):
         (one,) = [company for company in scenario_companies() if company.name == name]
         grid = [(scenario.account_id, scenario.as_of) for scenario in one.scenarios]
         vectors = vectors_of(one.company, self.folders.mktemp(name.replace(" ", "-")), grid)
-        self[name] = vectors, judge(vectors, catalogue().policy, catalogue().definitions)
-        return self[name]
+        answers = vectors, judge(vectors, catalogue().policy, catalogue().definitions)
+        self[name] = answers
+        return answers
 
 
 @named

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from features.catalogue import Catalogue
 from features.catalogue.schema import BreadthMeasure, Factor, Measure, Signal, UnlessSignal
 from features.readings import Unknown, UnknownReason
 from tests.oracle import contracts
-from tests.oracle.company import Company, version_in_force
+from tests.oracle.company import Company
 from tests.oracle.coverage import CannotSayError
 from tests.oracle.measures import KINDS
 from tests.oracle.question import Question
@@ -106,17 +107,16 @@ def factor_reading(q: Question, name: str, factor: Factor) -> tuple[Value, Value
     age = age_in_days(last["occurred_at"], q.as_of)
     if age > factor.unknown_after_days:
         return (Unknown(UnknownReason.EXPIRED),) * 2
-    then, now = csm_at(q, last["occurred_at"]), csm_at(q, q.as_of)
-    if then is not None and now is not None and then != now:
+    if csm_changed(q, last["occurred_at"]):
         return (Unknown(UnknownReason.CSM_CHANGED),) * 2
     return float(last["rating"]), float(age)
 
 
-def csm_at(q: Question, when: dt.datetime) -> str | None:
-    """Whose account it was, as we knew it then."""
-    version = version_in_force(q.known.versions("accounts")[(q.view.account_id,)], when)
-    csm: str | None = version["csm"] if version else None
-    return csm
+def csm_changed(q: Question, since: dt.datetime) -> bool:
+    """The account went from one CSM to another, as we came to know after that moment."""
+    versions = [row for row in q.known.versions("accounts")[(q.view.account_id,)] if row["csm"] is not None]
+    known = sorted((row for row in versions if row["known_from"] <= q.as_of), key=lambda row: row["known_from"])
+    return any(a["csm"] != b["csm"] and b["known_from"] > since for a, b in pairwise(known))
 
 
 def coverage(readings: list[Value]) -> float | None:

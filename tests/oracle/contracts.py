@@ -115,13 +115,13 @@ def stage(
 
 
 def largest(contracts: Sequence[Row], day: dt.date, first: str, second: str) -> Row | None:
-    """The contract in force with most of one column, then of the other, then first by id; nulls last."""
+    """The contract in force with most of one column, then of the other (nulls least), then last by id."""
 
     def order(contract: Row) -> tuple[float, float, str]:
-        amounts = [float("inf") if contract[c] is None else -contract[c] for c in (first, second)]
+        amounts = [-1.0 if contract[column] is None else contract[column] for column in (first, second)]
         return amounts[0], amounts[1], contract["contract_id"]
 
-    return min(in_force(contracts, day), key=order, default=None)
+    return max(in_force(contracts, day), key=order, default=None)
 
 
 def plan(contracts: Sequence[Row], day: dt.date) -> str | None:

@@ -17,13 +17,12 @@ class CannotSayError(Exception):
 
 
 def days_between(start: dt.datetime, end: dt.datetime) -> list[dt.date]:
-    """The days that the window ``start < t <= end`` touches.
+    """The days of the window ``start < t <= end``: as many as it has, up to the one before the end's date.
 
-    >>> days_between(dt.datetime(2024, 5, 1), dt.datetime(2024, 5, 3))
+    >>> days_between(dt.datetime.fromisoformat("2024-05-01"), dt.datetime.fromisoformat("2024-05-03"))
     [datetime.date(2024, 5, 1), datetime.date(2024, 5, 2)]
     """
-    count = (day_of(end) - start.date()).days + 1
-    return [start.date() + ONE_DAY * n for n in range(count)]
+    return [start.date() + ONE_DAY * n for n in range((end.date() - start.date()).days)]
 
 
 class Feed:

@@ -187,15 +187,13 @@ def days_of_service(q: Question, table: str) -> float:
 def breadth(q: Question, measure: schema.BreadthMeasure) -> float:
     span = window(q.as_of, measure.window_days, measure.until_days_ago)
     q.view.feed(measure.rows.table)
-    q.must_know_contracts()
+    if q.known.connected("plans"):
+        q.must_know_contracts()
     q.view.must_cover(measure.rows.table, span)
     if measure.until_days_ago and (q.view.service_start is None or q.view.service_start > span[0].date()):
         raise CannotSayError(UnknownReason.HISTORY_TOO_SHORT)  # before there was an account to compare with
     values = q.values_shown(q.view.account_id, measure, span)
-    plan = contracts.plan(q.contracts, q.as_of.date())
-    if plan is None:
-        raise CannotSayError(UnknownReason.NO_BASE)
-    offered = q.offered(plan, measure, span)
+    offered = q.offered(contracts.plan(q.contracts, q.as_of.date()), measure, span)
     return len(values) / base(len(offered))
 
 

@@ -54,8 +54,11 @@ class Question:
         rows = View(self.known, account_id, None).rows(measure.rows, span)
         return {row[measure.column] for row in rows if row[measure.column] is not None}
 
-    def offered(self, plan: str, measure: BreadthMeasure, span: Window) -> set[Any]:
-        """What the plan offers now; where no table says, what any account of the plan showed then."""
+    def offered(self, plan: str | None, measure: BreadthMeasure, span: Window) -> set[Any]:
+        """What the plan offers now; where no table says, what any account of the plan showed then.
+
+        Accounts without a plan are compared with one another.
+        """
         day = self.as_of.date()
         if self.known.connected("plans"):
             return {
@@ -64,15 +67,16 @@ class Question:
                 if row["plan"] == plan
                 and (row["valid_from"] or dt.date.min) <= day <= (row["valid_to"] or dt.date.max)
             }
-        by_plan: Mapping[str, set[Any]] = self.once(("offered", span), lambda: self._shown_by_plan(measure, span))
+        by_plan: Mapping[str | None, set[Any]] = self.once(
+            ("offered", span), lambda: self._shown_by_plan(measure, span)
+        )
         return by_plan.get(plan, set())
 
-    def _shown_by_plan(self, measure: BreadthMeasure, span: Window) -> dict[str, set[Any]]:
-        by_plan: dict[str, set[Any]] = {}
+    def _shown_by_plan(self, measure: BreadthMeasure, span: Window) -> dict[str | None, set[Any]]:
+        by_plan: dict[str | None, set[Any]] = {}
         for account_id in self.account_ids():
             plan = contracts.plan(self.known.rows("contracts", account_id), self.as_of.date())
-            if plan is not None:
-                by_plan.setdefault(plan, set()).update(self.values_shown(account_id, measure, span))
+            by_plan.setdefault(plan, set()).update(self.values_shown(account_id, measure, span))
         return by_plan
 
     def company_median(self, measure: Any, span: Window) -> float | None:

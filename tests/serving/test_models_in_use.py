@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from features.catalogue import Catalogue
 from features.errors import BundleError, ContractMismatchError
-from models.bundle import Bundle, save_bundle
+from models.bundle import Bundle, load_bundle, save_bundle
 from models.calibration import Platt
 from serving.registry import Champion, fetch_champion, load_fitting_bundle
 from serving.settings import Settings
@@ -135,7 +136,33 @@ class TestTheService:
             assert model_of(client) == other.version
 
 
+def test_a_registry_without_mlflow_installed_names_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # as Python does for what cannot be imported
+    with pytest.raises(BundleError, match=r"keepsight\[training\]"):
+        fetch_champion("http://127.0.0.1:1", "keepsight", tmp_path / "champion")
+
+
+@pytest.mark.slow
 def test_a_registry_that_does_not_answer_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="gives no champion of keepsight.*last good model stays"):
+    with pytest.raises(BundleError, match=r"gives no champion of keepsight.*last good model stays"):
         fetch_champion(f"sqlite:///{tmp_path}/nothing/mlflow.db", "keepsight", tmp_path / "champion")
     assert not (tmp_path / "champion").exists()
+
+
+@pytest.mark.slow
+def test_the_registrys_champion_is_copied_once(bundle: Bundle, tmp_path: Path) -> None:
+    import mlflow
+
+    uri, folder = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "home" / "champion"
+    client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    run = client.create_run(client.create_experiment("e", (tmp_path / "runs").as_uri()))
+    client.log_artifacts(run.info.run_id, str(save_bundle(bundle, tmp_path / "bundle")), "bundle")
+    client.create_registered_model("keepsight")
+    tags = {"bundle_digest": bundle.digest}
+    version = client.create_model_version("keepsight", f"{run.info.artifact_uri}/bundle", run.info.run_id, tags)
+    client.set_registered_model_alias("keepsight", "champion", version.version)
+    assert fetch_champion(uri, "keepsight", folder)
+    assert load_bundle(folder, trusted=True).digest == bundle.digest
+    assert not fetch_champion(uri, "keepsight", folder)

@@ -75,6 +75,15 @@ def simulate(
     ------
     ValueError
         Fewer than one account or month, or a negative seed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     simulate(Path(folder), accounts=5, months=3, seed=7)
+    ...     names = sorted(path.name for path in Path(folder).iterdir())
+    >>> len(names), names[0], names[-2]
+    (18, 'accounts.parquet', 'usage.parquet')
     """
     if accounts < 1 or months < 1 or seed < 0:
         raise ValueError(

@@ -188,14 +188,23 @@ class _Run:
     def _signings(self, start: int, after: int, decided: Ints, intent: Floats) -> None:
         """Sign the contracts whose day has come, and start those whose predecessor ends in this month."""
         stays = self.contracted & ((self.leaves < 0) | (decided < after))
-        signing = self.terms.signing
-        signs = stays & (signing >= start) & (signing < after) & (decided > signing)
         following = self.terms.following(self._luck(), self._renewed(intent))
-        self.upcoming = following.where(signs, self.upcoming)
-        self.ledger.sign(np.flatnonzero(signs), self.upcoming, signing[signs])
+        self._sign(stays & (self.terms.signing < after) & (decided > self.terms.signing), following)
         ends = self.contracted & (self.terms.end >= start) & (self.terms.end < after)
-        renewed = ends & (self.upcoming.month == self.terms.month + self.terms.term)
-        self.terms = self.upcoming.where(renewed, self.terms)
+        self.terms = self.upcoming.where(ends & self._signed, self.terms)
+        # Monthly contracts that have just begun may be renewed within the same month.
+        following = self.terms.following(self._luck(), self._renewed(intent))
+        self._sign(self.contracted & (self.leaves < 0) & (self.terms.signing < after), following)
+
+    def _sign(self, who: Bools, following: Terms) -> None:
+        signs = who & ~self._signed
+        self.upcoming = following.where(signs, self.upcoming)
+        self.ledger.sign(np.flatnonzero(signs), following, self.terms.signing[signs])
+
+    @property
+    def _signed(self) -> Bools:
+        """Whether the contract that follows on the present one is signed."""
+        return np.asarray(self.upcoming.start == self.terms.end + 1)
 
     def _departures_over(self, after: int) -> None:
         """Let those go whose service has ended; those who will come back wait for their day."""

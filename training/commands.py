@@ -1,0 +1,306 @@
+"""``keepsight demo-data``, ``snapshot``, ``train``, ``promote`` and ``rollback``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from features.commandline import FAILED, reported
+
+if TYPE_CHECKING:
+    from features.catalogue import Catalogue
+    from training.dataset import Snapshots
+    from training.recipe import Recipe
+    from training.run import Proof
+    from training.tracking import Registered
+
+app = typer.Typer(help="Snapshots, training and the champion model.", no_args_is_help=True)
+
+DAY = ["%Y-%m-%d"]
+SourcesOption = Annotated[Path, typer.Option("--sources", help="The company's sources.toml.")]
+RecipeOption = Annotated[
+    Path | None,
+    typer.Option("--recipe", help="A TOML file with what differs from the default recipe.", show_default=False),
+]
+
+
+class Every(StrEnum):
+    """How far apart the dates of snapshots lie."""
+
+    MONTH = "month"
+
+
+@app.command("demo-data")
+@reported
+def demo_data(
+    out: Annotated[Path, typer.Argument(help="Folder for the tables, sources.toml and truth.parquet.")],
+    accounts: Annotated[int, typer.Option(help="Accounts in service at any time, about.", min=1)] = 2000,
+    months: Annotated[int, typer.Option(help="Months of history.", min=1)] = 30,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.", min=0)] = 7,
+) -> None:
+    """Write the tables of a simulated company, to try everything on."""
+    from training.simulation import simulate
+
+    with _progress() as bar:
+        simulate(out, accounts, months, seed, bar("Simulating accounts"))
+    typer.echo(f"{out / 'sources.toml'}: about {accounts:,} accounts over {months} months, seed {seed}.")
+
+
+@app.command()
+@reported
+def snapshot(
+    sources: SourcesOption,
+    first: Annotated[dt.datetime, typer.Option("--from", formats=DAY, help="First date.")],
+    last: Annotated[dt.datetime, typer.Option("--to", formats=DAY, help="Last date.")],
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write; replaced in one step.")],
+    every: Annotated[Every, typer.Option(help="Distance of the dates.")] = Every.MONTH,
+    recipe: RecipeOption = None,
+) -> None:
+    """Write vectors and labels of all accounts in force on the first day of each month."""
+    assert every is Every.MONTH
+    import numpy as np
+
+    from features.snapshots import month_starts, write_snapshots
+    from features.sources import load_sources, open_database
+    from training.dataset import gather, label_rule
+    from training.recipe import load_recipe
+
+    if last < first:
+        raise typer.BadParameter(f"--to {last:%Y-%m-%d} lies before --from {first:%Y-%m-%d}")
+    dates = month_starts(first.date(), last.date())
+    if not dates:
+        raise typer.BadParameter(f"no month begins between {first:%Y-%m-%d} and {last:%Y-%m-%d}")
+    company, how = load_sources(sources), load_recipe(recipe)
+    with _progress() as bar:
+        bar("Reading tables")
+        with open_database(company) as database:
+            found = gather(database, dates, label_rule(company, how), bar("Computing vectors"))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_snapshots(out, found.vectors, found.churned)
+    labelled = int((~np.isnan(found.churned)).sum())
+    typer.echo(
+        f"{out}: {len(found.vectors):,} snapshots on {len(dates)} dates, {labelled:,} with a label, "
+        f"{int(np.nansum(found.churned)):,} of them churned."
+    )
+    _say_left_out(found)
+
+
+@app.command()
+@reported
+def train(
+    sources: Annotated[
+        Path | None, typer.Option("--sources", help="The company's sources.toml.", show_default=False)
+    ] = None,
+    snapshots: Annotated[
+        Path | None,
+        typer.Option("--snapshots", help="A file of `keepsight snapshot` instead.", show_default=False),
+    ] = None,
+    as_of: Annotated[
+        dt.datetime | None,
+        typer.Option("--as-of", formats=DAY, help="Use only what was known then.", show_default=False),
+    ] = None,
+    recipe: RecipeOption = None,
+    promote: Annotated[bool, typer.Option("--promote", help="Make it the champion, if the gates let it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Train a model, prove it on months it has not seen, and register it."""
+    if (sources is None) == (snapshots is None):
+        raise typer.BadParameter("give exactly one of --sources and --snapshots")
+    from training.gates import refusals
+    from training.recipe import load_recipe
+    from training.tracking import Tracking
+
+    how, tracking = load_recipe(recipe), Tracking.here()
+    with _progress() as bar:
+        if sources is not None:
+            proof = _train_from_sources(sources, as_of, how, bar)
+        else:
+            assert snapshots is not None
+            proof = _train_from_file(snapshots, as_of, how, bar)
+        bar("Registering")
+        registered = tracking.record(proof)
+        against = refusals(proof.gates)
+        if promote and not against:
+            tracking.promote(registered.version)
+    if as_json:
+        typer.echo(json.dumps(_as_json(proof, registered, promoted=promote and not against)))
+    else:
+        _print_proof(proof, registered)
+    if promote and against:
+        typer.secho(f"Version {registered.version} is not promoted: {len(against)} of the gates refuse.", err=True)
+        raise typer.Exit(FAILED)
+    if promote and not as_json:
+        typer.echo(f"Version {registered.version} is the champion: {tracking.champion_folder}")
+
+
+@app.command()
+@reported
+def promote(version: Annotated[int, typer.Argument(help="Version of the registered model.")]) -> None:
+    """Make a registered version the champion, if its gates let it."""
+    from training.tracking import Tracking
+
+    folder = Tracking.here().promote(version)
+    typer.echo(f"Version {version} is the champion: {folder}")
+
+
+@app.command()
+@reported
+def rollback() -> None:
+    """Make the version that was champion before the champion again."""
+    from training.tracking import Tracking
+
+    typer.echo(f"Version {Tracking.here().rollback()} is the champion again.")
+
+
+Bar = Callable[[str], Callable[[int, int], None]]
+
+
+def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar) -> Proof:
+    from features.sources import load_sources, open_database
+    from training.dataset import gather, label_rule, rebuild_from, training_dates
+    from training.run import train as prove
+
+    company = load_sources(path)
+    rule = label_rule(company, recipe)
+    bar("Reading tables")
+    with open_database(company, truncated_at=as_of) as database:
+        dates = training_dates(database, rule, recipe)
+        found = gather(database, dates, rule, bar("Computing vectors"))
+    return prove(
+        found,
+        company.catalogue,
+        recipe,
+        yearly_churn=company.yearly_churn,
+        rebuild=rebuild_from(company, found.vectors.contract),
+        stage=lambda name: _begin(bar, name),
+    )
+
+
+def _train_from_file(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar) -> Proof:
+    from training.dataset import from_file, known_at
+    from training.run import train as prove
+
+    found = from_file(path)
+    if as_of is not None:
+        found = known_at(found, as_of, recipe)
+    catalogue = _catalogue_of(found)
+    return prove(found, catalogue, recipe, stage=lambda name: _begin(bar, name))
+
+
+def _catalogue_of(found: Snapshots) -> Catalogue:
+    """Return our catalogue, if the file was made by it; one with an overlay comes with its sources only."""
+    from features.catalogue import load_catalogue
+    from features.errors import TrainingError
+
+    catalogue = load_catalogue()
+    if found.vectors.contract.definitions != catalogue.definitions_fingerprint:
+        raise TrainingError(
+            f"The snapshots were made by definitions {found.vectors.contract.definitions}, the catalogue has "
+            f"{catalogue.definitions_fingerprint}. Write them anew, or train from --sources, which knows the "
+            "company's own catalogue."
+        )
+    return catalogue
+
+
+def _begin(bar: Bar, name: str) -> None:
+    bar(name.capitalize())
+
+
+@contextmanager
+def _progress() -> Iterator[Bar]:
+    """Show what is going on, on standard error, while it lasts."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+        def begin(name: str) -> Callable[[int, int], None]:
+            for task in progress.tasks:
+                progress.update(task.id, total=1, completed=1)
+            task_id = progress.add_task(name, total=None)
+            return lambda done, total: progress.update(task_id, completed=done, total=total)
+
+        yield begin
+
+
+def _as_json(proof: Proof, registered: Registered, *, promoted: bool) -> dict[str, Any]:
+    contest = proof.contest
+    scores = {} if contest is None else {name: s.to_dict() for name, s in contest.scores.items()}
+    return {
+        "run_id": registered.run_id,
+        "version": registered.version,
+        "verdict": proof.verdict,
+        "promoted": promoted,
+        "contest": scores,
+        "gates": [one.to_dict() for one in proof.gates],
+        "bundle_digest": proof.bundle.digest,
+        "dataset_digest": proof.snapshots.digest,
+        "churned_accounts": {
+            "trained": proof.proven.churned_accounts,
+            "final": 0 if contest is None else contest.block.churned_accounts,
+            "registered": proof.registered.churned_accounts,
+        },
+        "final_dates": [] if contest is None else sorted({str(day)[:10] for day in contest.block.as_of}),
+        "bands": [] if contest is None else [[b.band, b.snapshots, b.churned] for b in contest.bands],
+        "not_healthy_before": {} if contest is None else dict(contest.not_healthy_before),
+    }
+
+
+def _print_proof(proof: Proof, registered: Registered) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    contest = proof.contest
+    if contest is not None:
+        table = Table(title=f"Final block: {_block(proof)}", title_justify="left")
+        for heading in ("", "log loss", "interval", "AUC", "Brier", "ECE", "lift", "precision", "ARR caught"):
+            table.add_column(heading, justify="left" if not heading else "right")
+        for name, s in contest.scores.items():
+            low, high = s.log_loss_interval
+            figures = (s.auc, s.brier, s.ece, s.lift, s.precision, s.arr_caught)
+            shown = ["–" if value is None else f"{value:.3f}" for value in figures]
+            table.add_row(name, f"{s.log_loss:.4f}", f"{low:.4f}–{high:.4f}", *shown)
+        console.print(table)
+    table = Table(title="Gates", title_justify="left")
+    for heading in ("gate", "verdict", "reason"):
+        table.add_column(heading)
+    colour = {"pass": "green", "fail": "red", "cannot_judge": "yellow"}
+    for one in proof.gates:
+        table.add_row(f"{one.code} {one.about}", f"[{colour[one.verdict]}]{one.verdict}[/]", one.reason)
+    console.print(table)
+    console.print(_weights(proof), highlight=False)
+    console.print(proof.verdict, style="bold", highlight=False)
+    console.print(f"Registered as version {registered.version} (run {registered.run_id}).", highlight=False)
+    _say_left_out(proof.snapshots)
+
+
+def _block(proof: Proof) -> str:
+    assert proof.contest is not None
+    block = proof.contest.block
+    days = sorted({str(day)[:10] for day in block.as_of})
+    return (
+        f"{days[0]} to {days[-1]}, {len(block):,} snapshots of {block.accounts:,} accounts, "
+        f"{block.churned_accounts:,} churned (learnt from {proof.proven.churned_accounts:,})"
+    )
+
+
+def _weights(proof: Proof) -> str:
+    from training.card import drivers
+
+    named = ", ".join(f"{name} {size:.2f}" for name, size in drivers(proof.material, proof.registered)[:8])
+    weight = proof.registered.blend.full_weight
+    return f"Answers rest most on (mean log-odds): {named}. Model weight {weight:.2f} at full coverage."
+
+
+def _say_left_out(found: Snapshots) -> None:
+    for item in found.left_out or ():
+        typer.secho(f"Left out of training: {item}.", fg=typer.colors.YELLOW, err=True)
