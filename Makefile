@@ -31,7 +31,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 demo: install ## everything from nothing to a served, explained prediction (SERVE=0 stops before serving)
 	@test -f $(DEMO)/sources.toml || $(BIN)/keepsight demo-data $(DEMO)
 	@echo; echo "== The tables, checked"
-	@$(BIN)/keepsight check --sources $(DEMO)/sources.toml --quiet
+	@$(BIN)/keepsight check --sources $(DEMO)/sources.toml
 	@echo; echo "== The model, trained and proven on later months"
 	@$(BIN)/keepsight train --sources $(DEMO)/sources.toml --promote
 	@echo; echo "== The account most at risk"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -20,6 +21,7 @@ from features.measures import service
 from features.measures.calendar import MOST_DATES, Calendar
 from features.measures.engine import Pass, Readings
 from features.measures.quantities import days
+from features.measures.queries import Queries
 from features.readings import KNOWN_LETTER, UnknownReason
 from features.vectors import (
     COVERAGE,
@@ -86,25 +88,42 @@ def accounts_in_force(database: Database, catalogue: Catalogue, as_of: Sequence[
     """
     tables = []
     for dates in _parts(sorted(set(as_of)), MOST_DATES):
-        calendar = Calendar(database.connection, dates, "grid")
-        bits = calendar.bits
-        accounts = database.tables["accounts"]
-        listed = accounts.join(bits, (accounts.known_from <= bits.as_of) & (accounts.known_until > bits.as_of))
-        listed = listed.filter(listed.customer_since.isnull() | (listed.customer_since <= listed.day))
-        if "contracts" in database.tables:
-            grace = catalogue.definitions.lapse_grace_days
-            known = service.agreements(
-                database.connection, "grid_agreements", calendar.ranked(database.tables["contracts"]), bits, grace
-            )
-            facts = service.facts(known, grace)
-            begun = facts.join(bits, "i")
-            alive = begun.filter(
-                begun.in_force.notnull() | ((begun.last_end >= begun.day - days(grace)) & ~begun.under_notice)
-            )
-            listed = accounts.select("account_id").distinct().join(alive, "account_id")
-        tables.append(database.connection.to_pyarrow(listed.select("account_id", "as_of")))
+        queries = Queries(database)
+        calendar = Calendar(queries, dates, "grid")
+        grace_days = catalogue.definitions.lapse_grace_days
+
+        def known(calendar: Calendar = calendar, grace_days: int = grace_days) -> ir.Table:
+            ranked = calendar.ranked(database.tables["contracts"])
+            return service.agreements(ranked, calendar.bits, grace_days)
+
+        def listed(
+            queries: Queries = queries, calendar: Calendar = calendar, grace_days: int = grace_days
+        ) -> ir.Table:
+            if "contracts" in database.tables:
+                return _with_contract(database, queries, calendar, grace_days)
+            return _registered(database, calendar)
+
+        key = (calendar.time_of_day_seconds, grace_days)
+        queries.later("grid_agreements", key, known)
+        tables.append(queries.fetch(("in force", key), listed))
+        queries.forget()
     grid = pa.concat_tables(tables).cast(pa.schema([("account_id", pa.string()), ("as_of", pa.timestamp("s"))]))
     return grid.sort_by([("account_id", "ascending"), ("as_of", "ascending")])
+
+
+def _registered(database: Database, calendar: Calendar) -> ir.Table:
+    accounts, bits = database.tables["accounts"], calendar.bits
+    known = accounts.join(bits, (accounts.known_from <= bits.as_of) & (accounts.known_until > bits.as_of))
+    here = known.customer_since.isnull() | (known.customer_since <= known.day)
+    return known.filter(here).select("account_id", "as_of")
+
+
+def _with_contract(database: Database, queries: Queries, calendar: Calendar, grace_days: int) -> ir.Table:
+    facts = service.facts(queries.table("grid_agreements"), grace_days).join(calendar.bits, "i")
+    late = (facts.last_end >= facts.day - days(grace_days)) & ~facts.under_notice
+    alive = facts.filter(facts.in_force.notnull() | late)
+    accounts = database.tables["accounts"].select("account_id").distinct()
+    return accounts.join(alive, "account_id").select("account_id", "as_of")
 
 
 def build_vectors(

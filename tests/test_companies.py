@@ -52,20 +52,27 @@ def trained(company: str) -> dict[str, Any]:
     return run
 
 
+def model_of(run: dict[str, Any], home: Path) -> tuple[str, Path]:
+    """The option that names the run's own model, promoted or not."""
+    return "--bundle", home / "mlruns" / run["run_id"] / "artifacts" / "bundle"
+
+
 def verdicts(run: dict[str, Any]) -> dict[str, str]:
     return {gate["code"]: gate["verdict"] for gate in run["gates"]}
 
 
-def assert_scored_and_explained(company: str, as_of: str, folder: Path) -> None:
+def assert_scored_and_explained(company: str, as_of: str, folder: Path, *model: object) -> None:
     """Every account in force has its row, and an explanation's parts add up to the probability."""
-    sources, out = sources_of(company), folder / "scores.parquet"
-    keepsight("score", "--sources", sources, "--as-of", as_of, "--out", out)
+    out = folder / "scores.parquet"
+    asked = ("--sources", sources_of(company), "--as-of", as_of, *model)
+    keepsight("score", *asked, "--out", out)
     scores = pq.read_table(out)
+    assert (scores["model_probability"].null_count == 0) == bool(model)
     probability = scores["churn_probability"]
     assert scores.num_rows > 300
     assert 0 < pc.min(probability).as_py() <= pc.max(probability).as_py() < 1
     riskiest = scores["account_id"][pc.index(probability, pc.max(probability)).as_py()].as_py()
-    answer = json.loads(keepsight("explain", riskiest, "--sources", sources, "--as-of", as_of, "--json"))
+    answer = json.loads(keepsight("explain", riskiest, *asked, "--json"))
     assert answer["churn_probability"] == pytest.approx(pc.max(probability).as_py(), abs=1e-9)
     log_odds = answer["base_log_odds"] + math.fsum(part["log_odds"] for part in answer["contributions"])
     assert log_odds == pytest.approx(
@@ -186,17 +193,17 @@ def test_where_nothing_is_to_be_learnt_the_run_says_so_and_does_not_promote(home
 
 
 @pytest.mark.slow
-def test_saasguard_is_told_without_the_undated_tables(tmp_path: Path) -> None:
+def test_saasguard_is_told_without_the_undated_tables(home: Path, tmp_path: Path) -> None:
     run = trained("saasguard")
     assert run["contest"]["blend"]["auc"] >= 0.97
     assert verdicts(run)["G02"] == verdicts(run)["G08"] == verdicts(run)["G09"] == "pass"
-    assert_scored_and_explained("saasguard", "2025-12-01", tmp_path)
+    assert_scored_and_explained("saasguard", "2025-12-01", tmp_path, *model_of(run, home))
 
 
 @pytest.mark.slow
-def test_fightchurn_sees_the_renewals_and_no_more(tmp_path: Path) -> None:
+def test_fightchurn_sees_the_renewals_and_no_more(home: Path, tmp_path: Path) -> None:
     run = trained("fightchurn_crm6")
     assert [run["final_dates"][place][:10] for place in (0, -1)] == ["2023-05-01", "2023-10-01"]
     assert 0.62 <= run["contest"]["blend"]["auc"] <= 0.72
     assert verdicts(run)["G02"] == verdicts(run)["G08"] == verdicts(run)["G09"] == "pass"
-    assert_scored_and_explained("fightchurn_crm6", "2023-10-01", tmp_path)
+    assert_scored_and_explained("fightchurn_crm6", "2023-10-01", tmp_path, *model_of(run, home))

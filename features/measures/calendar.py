@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pyarrow as pa
 
+from features.measures.queries import Queries
+
 MOST_DATES = 62  # bits of a signed 64-bit integer, less the sign and one to spare
+FIRST_DAY, LAST_DAY = dt.date(1990, 1, 1), dt.date(2100, 1, 1)
 
 
 @ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
@@ -30,66 +33,61 @@ class Calendar:
 
     Parameters
     ----------
-    connection
-        An Ibis backend; two small temporary tables are stored there.
+    queries
+        Where two small tables are stored, under `name`.
     dates
-        The dates.
+        From 1990 to 2099.
     name
         The prefix of those tables.
 
-    Attributes
-    ----------
-    bits
-        One row a date: its place ``i``, its ``bit``, ``as_of`` and ``day``.
-
-    Examples
-    --------
-    >>> connection = ibis.duckdb.connect()
-    >>> calendar = Calendar(connection, [dt.datetime(2025, 1, 1), dt.datetime(2025, 2, 1)], "example")
-    >>> rows = ibis.memtable({"known_from": [dt.datetime(2025, 1, 15)], "known_until": [dt.datetime(2025, 3, 1)]})
-    >>> ranked = calendar.ranked(rows)
-    >>> counted = between(ranked, ranked.known_below, ranked.until_below)
-    >>> connection.to_pyarrow(counted.mask).to_pylist()  # known from 15 January: the second date only, bit 1
-    [2]
+    Raises
+    ------
+    ValueError
+        Too many dates, dates out of order or range, or at different times of day.
     """
 
-    def __init__(self, connection: Any, dates: Sequence[dt.datetime], name: str) -> None:
+    def __init__(self, queries: Queries, dates: Sequence[dt.datetime], name: str) -> None:
         if not 0 < len(dates) <= MOST_DATES or list(dates) != sorted(set(dates)):
             raise ValueError(f"a calendar holds 1 to {MOST_DATES} ascending dates, got {len(dates)}")
         if len({date.time() for date in dates}) > 1:
             raise ValueError("the dates of a calendar share one time of day")
+        if dates[0].date() <= FIRST_DAY or dates[-1].date() >= LAST_DAY:
+            raise ValueError(f"as_of lies between {FIRST_DAY} and {LAST_DAY}, got {dates[0]} to {dates[-1]}")
         self.dates = tuple(dates)
-        midnight = dt.datetime.combine(dates[0], dt.time())
-        self._time_of_day_seconds = int((dates[0] - midnight).total_seconds())
-        self._first = dates[0].date() - dt.timedelta(days=1)
-        self._last = dates[-1].date()
-        self.bits: ir.Table = connection.create_table(f"{name}_dates", self._bits(), temp=True, overwrite=True)
-        self._days: ir.Table = connection.create_table(f"{name}_days", self._lookup(), temp=True, overwrite=True)
+        self.time_of_day_seconds = int((dates[0] - dt.datetime.combine(dates[0], dt.time())).total_seconds())
+        self._queries, self._name = queries, name
+        queries.put(f"{name}_dates", self._bits())
+        queries.put(f"{name}_days", self._lookup())
 
-    def _bits(self) -> pa.Table:
+    @property
+    def bits(self) -> ir.Table:
+        """One row a date: its place ``i``, its ``bit``, ``as_of`` and ``day``."""
+        return self._queries.table(f"{self._name}_dates")
+
+    def _bits(self) -> dict[str, pa.Array]:
         places = range(len(self.dates))
-        return pa.table(
-            {
-                "i": pa.array(places, pa.int64()),
-                "bit": pa.array([2**place for place in places], pa.int64()),
-                "as_of": pa.array(self.dates, pa.timestamp("us")),
-                "day": pa.array([date.date() for date in self.dates], pa.date32()),
-            }
-        )
+        return {
+            "i": pa.array(places, pa.int64()),
+            "bit": pa.array([2**place for place in places], pa.int64()),
+            "as_of": pa.array(self.dates, pa.timestamp("us")),
+            "day": pa.array([date.date() for date in self.dates], pa.date32()),
+        }
 
-    def _lookup(self) -> pa.Table:
-        days = [self._first + dt.timedelta(days=n) for n in range((self._last - self._first).days + 1)]
-        below = [2 ** sum(date.date() <= day for date in self.dates) - 1 for day in days]
-        return pa.table({"lookup_day": pa.array(days, pa.date32()), "lookup": pa.array(below, pa.int64())})
+    def _lookup(self) -> dict[str, pa.Array]:
+        """For every day, the bits of the dates on or before it."""
+        days = np.arange(np.datetime64(FIRST_DAY, "D"), np.datetime64(LAST_DAY, "D") + 1)
+        below = np.searchsorted(np.array([d.date() for d in self.dates], "datetime64[D]"), days, side="right")
+        bits = np.array([2**count - 1 for count in range(len(self.dates) + 1)], dtype=np.int64)
+        return {"lookup_day": pa.array(days, pa.date32()), "lookup": pa.array(bits[below], pa.int64())}
 
     def below(self, table: ir.Table, **moments: ir.Value) -> ir.Table:
         """Add columns with the bits of the dates before each moment (none of which may be null)."""
         for name, moment in moments.items():
-            day = (moment - ibis.interval(seconds=self._time_of_day_seconds + 1)).date()
+            day = (moment - ibis.interval(seconds=self.time_of_day_seconds + 1)).date()
             inside = ibis.greatest(
-                ibis.least(day, ibis.literal(self._last, type="date")), ibis.literal(self._first, type="date")
+                ibis.least(day, ibis.literal(LAST_DAY, type="date")), ibis.literal(FIRST_DAY, type="date")
             )
-            days = self._days.view()
+            days = self._queries.table(f"{self._name}_days").view()
             keyed = table.mutate(lookup_key=inside)
             joined = keyed.join(days, keyed.lookup_key == days.lookup_day)
             table = joined.select(*table.columns, **{name: joined.lookup})

@@ -7,8 +7,9 @@ whole company and for one account: fewer accounts, fewer rows.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -23,6 +24,7 @@ from features.measures.calendar import Calendar
 from features.measures.coverage import Coverage, spans
 from features.measures.kinds import Answer, Known
 from features.measures.quantities import CsmSince, Quantity, Rating, Scope
+from features.measures.queries import Queries
 from features.readings import KNOWN_LETTER, UnknownReason
 from features.sources.contract import table_contracts
 
@@ -78,66 +80,68 @@ class Pass:
     ) -> None:
         self._database = database
         self._definitions = definitions
-        self._connection: Any = database.connection
         self._size = len(account_ids)
-        self._calendar = Calendar(self._connection, sorted(set(as_of)), "pass")
+        self._queries = Queries(database)
+        self._calendar = Calendar(self._queries, sorted(set(as_of)), "pass")
         place = {date: i for i, date in enumerate(self._calendar.dates)}
         self._date_of = np.array([place[date] for date in as_of], dtype=np.intp)
-        self._bits = self._calendar.bits
-        self._stored: dict[str, ir.Table] = {}
-        self._pairs = self._store(
-            "pass_pairs",
-            {
-                "g": pa.array(range(self._size), pa.int64()),
-                "account_id": pa.array(account_ids, pa.string()),
-                "i": pa.array(self._date_of, pa.int64()),
-            },
-        )
-        self._accounts = (
-            None
-            if whole
-            else self._store("pass_accounts", {"account_id": pa.array(sorted(set(account_ids)), pa.string())})
-        )
+        pairs = {
+            "g": pa.array(range(self._size), pa.int64()),
+            "account_id": pa.array(account_ids, pa.string()),
+            "i": pa.array(self._date_of, pa.int64()),
+        }
+        self._queries.put("pass_pairs", pairs)
+        self._queries.put("pass_accounts", {"account_id": pa.array(sorted(set(account_ids)), pa.string())})
+        self._whole = whole
+        self._grace_days = definitions.lapse_grace_days
+        # What the text of a query depends on, beside the tables' columns.
+        self._key = (whole, self._calendar.time_of_day_seconds, self._grace_days)
+        self._connected = frozenset(database.tables)
+        self._say_how_to_store()
         moments = np.array([(date - EPOCH).total_seconds() for date in as_of])
         self._seconds, self._day = moments, np.floor(moments / 86_400)
-        self._agreements = self._known_contracts()
 
-    def _store(self, name: str, columns: Mapping[str, pa.Array]) -> ir.Table:
-        table: ir.Table = self._connection.create_table(name, pa.table(dict(columns)), temp=True, overwrite=True)
-        return table
+    def _say_how_to_store(self) -> None:
+        """Rows with their place among the dates, stored once, when the first quantity asks for them."""
 
-    def _rows_of(self, table: str) -> ir.Table:
-        """Rows of the accounts in this pass, stored once with their place among the dates."""
-        if self._accounts is None:
-            return self._all_rows_of(table)
-        return self._ranked("own", table, self._database.tables[table].semi_join(self._accounts, "account_id"))
+        def ranked(name: str, *, own: bool) -> ir.Table:
+            rows = self._database.tables[name]
+            if own:
+                rows = rows.semi_join(self._queries.table("pass_accounts"), "account_id")
+            return self._calendar.ranked(rows)
 
-    def _all_rows_of(self, table: str) -> ir.Table:
-        return self._ranked("all", table, self._database.tables[table])
-
-    def _ranked(self, whose: str, table: str, rows: ir.Table) -> ir.Table:
-        name = f"pass_{whose}_{table}"
-        if name not in self._stored:
-            self._stored[name] = self._connection.create_table(
-                name, self._calendar.ranked(rows), temp=True, overwrite=True
-            )
-        return self._stored[name]
-
-    def _known_contracts(self) -> ir.Table | None:
-        if "contracts" not in self._database.tables:
-            return None
-        return service.agreements(
-            self._connection,
+        for name in self._connected:
+            self._queries.later(f"pass_all_{name}", self._key, partial(ranked, name, own=False))
+            self._queries.later(f"pass_own_{name}", self._key, partial(ranked, name, own=True))
+        self._queries.later(
             "pass_agreements",
-            self._rows_of("contracts"),
-            self._bits,
-            self._definitions.lapse_grace_days,
+            self._key,
+            lambda: service.agreements(self._rows_of("contracts"), self._calendar.bits, self._grace_days),
         )
 
-    def _by_pair(self, table: ir.Table, columns: Sequence[str]) -> dict[str, Any]:
+    def _rows_of(self, table: str) -> ir.Table:
+        """Rows of the accounts in this pass."""
+        return self._queries.table(f"pass_{'all' if self._whole else 'own'}_{table}")
+
+    def _all_rows_of(self, table: str) -> ir.Table:
+        """Rows of every account."""
+        return self._queries.table(f"pass_all_{table}")
+
+    def _pairs(self) -> ir.Table:
+        """The pairs: ``g`` (their place), ``account_id``, ``i`` (their date's place)."""
+        return self._queries.table("pass_pairs")
+
+    def _agreements(self) -> ir.Table:
+        """Contracts as known on each date."""
+        return self._queries.table("pass_agreements")
+
+    def _by_pair(self, key: str, columns: Sequence[str], table: Callable[[], ir.Table]) -> dict[str, Any]:
         """Fetch columns of a table keyed by account and date, as NumPy arrays in the order of the pairs."""
-        fetched = self._pairs.join(table, ["account_id", "i"]).select("g", *columns)
-        arrow: pa.Table = self._connection.to_pyarrow(fetched)
+
+        def query() -> ir.Table:
+            return self._pairs().join(table(), ["account_id", "i"]).select("g", *columns)
+
+        arrow = self._queries.fetch((key, tuple(columns), self._key), query)
         rows = arrow["g"].to_numpy()
         answer: dict[str, Any] = {}
         for name in columns:
@@ -168,33 +172,39 @@ class Pass:
             )
         }
         facts["plan"] = np.full(self._size, None, dtype=object)
-        if self._agreements is not None:
-            columns = list(facts)
-            facts = self._by_pair(service.facts(self._agreements, self._definitions.lapse_grace_days), columns)
+        if "contracts" in self._connected:
+            facts = self._by_pair(
+                "facts", list(facts), lambda: service.facts(self._agreements(), self._grace_days)
+            )
             facts["plan"][facts["plan"] == ""] = None
         else:
             facts["service_start"] = accounts["customer_since"]
         return facts
 
     def _account_attributes(self, columns: Sequence[str]) -> dict[str, Any]:
-        accounts = self._rows_of("accounts")
-        chosen = accounts.select("account_id", "known_from", "known_until", *columns)
-        now = chosen.join(
-            self._bits,
-            (chosen.known_from <= self._bits.as_of) & (chosen.known_until > self._bits.as_of),
-        )
-        return self._by_pair(now, columns)
+        def now() -> ir.Table:
+            bits = self._calendar.bits
+            chosen = self._rows_of("accounts").select("account_id", "known_from", "known_until", *columns)
+            return chosen.join(bits, (chosen.known_from <= bits.as_of) & (chosen.known_until > bits.as_of))
+
+        return self._by_pair("accounts", columns, now)
 
     def _coverage(self) -> Coverage:
-        feeds = self._database.feeds
-        known = feeds.join(
-            self._bits, (feeds.known_from <= self._bits.as_of) & (feeds.known_until > self._bits.as_of)
-        )
-        general = known.filter(known.account_id.isnull()).select("i", "table", "covered_from", "covered_to")
-        own = known.filter(known.account_id.notnull()).join(self._pairs, ["account_id", "i"])
-        own = own.select("g", "table", "covered_from", "covered_to")
-        for_all: pa.Table = self._connection.to_pyarrow(general)
-        for_one: pa.Table = self._connection.to_pyarrow(own)
+        def known() -> ir.Table:
+            feeds, bits = self._database.feeds, self._calendar.bits
+            return feeds.join(bits, (feeds.known_from <= bits.as_of) & (feeds.known_until > bits.as_of))
+
+        def general() -> ir.Table:
+            rows = known()
+            return rows.filter(rows.account_id.isnull()).select("i", "table", "covered_from", "covered_to")
+
+        def own() -> ir.Table:
+            rows = known()
+            paired = rows.filter(rows.account_id.notnull()).join(self._pairs(), ["account_id", "i"])
+            return paired.select("g", "table", "covered_from", "covered_to")
+
+        for_all = self._queries.fetch("feeds for all", general)
+        for_one = self._queries.fetch("feeds for one", own)
         return Coverage(
             self._size,
             {name: self._spans(name, for_all, for_one) for name in self._database.tables},
@@ -235,7 +245,7 @@ class Pass:
         _read(self._definitions, known)  # once to learn what is asked for
         known.numbers = self._fetch(list(known.asked))
         context, text = self._context(facts, stage)
-        self._forget()
+        self._queries.forget()
         signals, factors, ages, second_windows = _read(self._definitions, known)
         return Readings(
             signals,
@@ -246,16 +256,9 @@ class Pass:
             np.nan_to_num(facts["under_notice"]) > 0,
         )
 
-    def _forget(self) -> None:
-        """Give back the room that the stored rows take."""
-        for name in self._stored:
-            self._connection.drop_table(name, force=True)
-        self._stored.clear()
-
     def _fetch(self, asked: Sequence[Quantity]) -> dict[Quantity, Floats]:
         scope = Scope(
             calendar=self._calendar,
-            bits=self._bits,
             pairs=self._pairs,
             agreements=self._agreements,
             rows_of=self._rows_of,
@@ -267,14 +270,15 @@ class Pass:
         return numbers
 
     def _fetch_together(self, asked: Sequence[Quantity], scope: Scope) -> dict[Quantity, Floats]:
-        relations = [
-            quantity.relation(scope).select("account_id", "i", "value", q=ibis.literal(place, type="int64"))
-            for place, quantity in enumerate(asked)
-        ]
-        together = ibis.union(*relations) if len(relations) > 1 else relations[0]
-        fetched: pa.Table = self._connection.to_pyarrow(
-            together.join(self._pairs, ["account_id", "i"]).select("g", "q", "value")
-        )
+        def query() -> ir.Table:
+            relations = [
+                quantity.relation(scope).select("account_id", "i", "value", q=ibis.literal(place, type="int64"))
+                for place, quantity in enumerate(asked)
+            ]
+            together = ibis.union(*relations) if len(relations) > 1 else relations[0]
+            return together.join(self._pairs(), ["account_id", "i"]).select("g", "q", "value")
+
+        fetched = self._queries.fetch((tuple(asked), self._key), query)
         rows, which, values = fetched["g"].to_numpy(), fetched["q"].to_numpy(), _floats(fetched["value"])
         numbers = {}
         for place, quantity in enumerate(asked):

@@ -24,12 +24,11 @@ SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True)
 class Scope:
-    """What a pass may ask of: the calendar, its bits, the pairs, and the rows of the accounts in the pass."""
+    """What a pass may ask of: the calendar, the pairs, and the rows of the accounts in the pass."""
 
     calendar: Calendar
-    bits: ir.Table
-    pairs: ir.Table  # g, account_id, i, as_of, day
-    agreements: ir.Table | None  # g, account_id, i, day and the contracts known then
+    pairs: Callable[[], ir.Table]  # g, account_id, i
+    agreements: Callable[[], ir.Table]  # account_id, i, day and the contracts known then
     # Rows of one table with `known_below` and `until_below` (the dates before they are known, and before they
     # are replaced): of the accounts in this pass; and of every account, for reference values only.
     rows_of: Callable[[str], ir.Table]
@@ -145,7 +144,7 @@ def windowed(aggregate: Aggregate, scope: Scope) -> ir.Table:
 
 
 def _by_mask(masked: ir.Table, scope: Scope, partial: Mapping[str, ir.Value]) -> ir.Table:
-    return at_dates(masked.group_by("account_id", "mask").agg(**partial), scope.bits)
+    return at_dates(masked.group_by("account_id", "mask").agg(**partial), scope.calendar.bits)
 
 
 # --- quantities -----------------------------------------------------------------------------------------------
@@ -233,7 +232,7 @@ class ServiceWindow(_Spec):
 
     def relation(self, scope: Scope) -> ir.Table:
         """An account has few service starts, so its rows are cut to the window before they meet the dates."""
-        starts = _agreements(scope).select("account_id", "i", "service_start").distinct()
+        starts = scope.agreements().select("account_id", "i", "service_start").distinct()
         table = matching(scope.rows_of(self.aggregate.table), self.aggregate.any_of)
         begun = starts.select("account_id", "service_start").distinct()
         both = table.join(begun, "account_id")
@@ -251,7 +250,7 @@ class ServiceWindow(_Spec):
             seen = seen.mutate(**dict(zip(keys, [seen[c] for c in self.aggregate.columns], strict=True)))
             seen = seen.filter([seen[key].notnull() for key in keys])
         distinct = seen.group_by("account_id", "service_start", *keys).agg(mask=bit_or(seen.mask))
-        dated = at_dates(distinct, scope.bits)
+        dated = at_dates(distinct, scope.calendar.bits)
         own = dated.semi_join(starts, ["account_id", "i", "service_start"])
         return own.group_by("account_id", "i").agg(value=own.count().cast("float64"))
 
@@ -290,7 +289,7 @@ class LastDebut(_Spec):
         named = table.filter(table[self.column].notnull())
         masked = visible(named, scope)
         firsts = masked.group_by("account_id", "mask", who=masked[self.column]).agg(first=masked.occurred_at.min())
-        dated = at_dates(firsts, scope.bits)
+        dated = at_dates(firsts, scope.calendar.bits)
         debuts = dated.group_by("account_id", "i", "who").agg(first=dated["first"].min())
         return debuts.group_by("account_id", "i").agg(value=seconds(debuts["first"].max()))
 
@@ -342,12 +341,12 @@ class Duration(_Spec):
         end = table[self.ended]
         gone = ibis.ifelse(end.isnull(), ibis.literal(FAR, type="timestamp"), end + days(self.window_days))
         masked = visible_between(table.mutate(end=end), scope, to_moment=gone)
-        dated = at_dates(masked.select("account_id", "occurred_at", "mask", "end"), scope.bits)
+        dated = at_dates(masked.select("account_id", "occurred_at", "mask", "end"), scope.calendar.bits)
         reached = ibis.ifelse(dated.end.isnull() | (dated.end > dated.as_of), dated.as_of, dated.end)
         lasted = dated.mutate(days=(seconds(reached) - seconds(dated.occurred_at)) / float(SECONDS_A_DAY))
         if self.number == "company_median":
             company = lasted.group_by("i").agg(value=lasted.days.median().cast("float64"))
-            return scope.pairs.join(company, "i").select("account_id", "i", "value")
+            return scope.pairs().join(company, "i").select("account_id", "i", "value")
         number = lasted.days.median() if self.number == "median" else lasted.count()
         return lasted.group_by("account_id", "i").agg(value=number.cast("float64"))
 
@@ -388,7 +387,7 @@ class Answers(_Spec):
                 who=ibis._[self.by].fill_null(""),
                 answer=ibis._[self.column].cast("float64"),
             ),
-            scope.bits,
+            scope.calendar.bits,
         )
         newest_first = ibis.window(
             group_by=["account_id", "i", "who"],
@@ -414,7 +413,7 @@ def stints(scope: Scope) -> ir.Table:
 
     A contact's next row ends the one before on the day before it begins: a new role or title is a new row.
     """
-    rows = at_dates(whenever_known(scope.rows_of("contacts")), scope.bits)
+    rows = at_dates(whenever_known(scope.rows_of("contacts")), scope.calendar.bits)
     in_order = ibis.window(group_by=["account_id", "i", "contact_id"], order_by=[rows.valid_from, rows.row_key])
     followed = rows.mutate(next_from=rows.valid_from.lead().over(in_order))
     return followed.mutate(last_day=ibis.least(followed.valid_to, followed.next_from - days(1)))
@@ -503,7 +502,7 @@ class ActiveBlocks(_Spec):
     def relation(self, scope: Scope) -> ir.Table:
         """The last row differs from date to date, so the rows are expanded to dates first."""
         masked = visible(matching(scope.rows_of(self.rows.table), self.rows.any_of), scope)
-        dated = at_dates(masked.select("account_id", "occurred_at", "mask"), scope.bits)
+        dated = at_dates(masked.select("account_id", "occurred_at", "mask"), scope.calendar.bits)
         whole = ibis.window(group_by=["account_id", "i"])
         ended = dated.mutate(last=dated.occurred_at.max().over(whole))
         ago = seconds(ended["last"]) - seconds(ended.occurred_at)
@@ -526,7 +525,7 @@ class Rating(_Spec):
     def relation(self, scope: Scope) -> ir.Table:
         """The latest by day of assessment; ties: recorded later, then the greater key."""
         table = scope.rows_of("assessments")
-        dated = at_dates(visible(table.filter(table.factor == self.factor), scope), scope.bits)
+        dated = at_dates(visible(table.filter(table.factor == self.factor), scope), scope.calendar.bits)
         newest_first = ibis.window(
             group_by=["account_id", "i"],
             order_by=[dated.occurred_at.desc(), dated.known_from.desc(), dated.row_key.desc()],
@@ -547,7 +546,7 @@ class CsmSince(_Spec):
     def relation(self, scope: Scope) -> ir.Table:
         """Every version known by the date counts, also those replaced since."""
         accounts = scope.rows_of("accounts")
-        known = accounts.join(scope.bits, accounts.known_from <= scope.bits.as_of)
+        known = accounts.join(scope.calendar.bits, accounts.known_from <= scope.calendar.bits.as_of)
         now = known.filter(known.known_until > known.as_of).select("account_id", "i", present=known.csm)
         both = known.join(now, ["account_id", "i"])
         others = both.filter(both.csm != both.present)
@@ -558,11 +557,6 @@ class CsmSince(_Spec):
 
 
 # --- contracts ------------------------------------------------------------------------------------------------
-
-
-def _agreements(scope: Scope) -> ir.Table:
-    assert scope.agreements is not None  # kinds ask only when contracts are connected
-    return scope.agreements
 
 
 @dataclass(frozen=True, eq=False)
@@ -579,7 +573,7 @@ class Level(_Spec):
 
     def relation(self, scope: Scope) -> ir.Table:
         """The sum over the contracts known at `as_of` that were in force on the day; 0 where none was."""
-        known = _agreements(scope)
+        known = scope.agreements()
         if self.service_day is None:
             day = known.day - days(self.days_ago)
         else:
@@ -605,7 +599,7 @@ class LevelAhead(_Spec):
 
     def relation(self, scope: Scope) -> ir.Table:
         """Levels on each start date ahead, then the smallest."""
-        known = _agreements(scope)
+        known = scope.agreements()
         ahead = known.filter(known.start_date > known.day)
         starts = ahead.select("account_id", "i", then=ahead.start_date).distinct()
         both = known.join(starts, ["account_id", "i"])
@@ -629,9 +623,10 @@ class NearDeadlineRows(_Spec):
     def relation(self, scope: Scope) -> ir.Table:
         """Days from the row's day to the deadline, at most the smaller of the two bounds."""
         rows = at_dates(
-            windowed(self.aggregate, scope).select("account_id", "row_key", "occurred_at", "mask"), scope.bits
+            windowed(self.aggregate, scope).select("account_id", "row_key", "occurred_at", "mask"),
+            scope.calendar.bits,
         )
-        known = _agreements(scope).select("account_id", "i", "start_date", "end_date", "notice_deadline")
+        known = scope.agreements().select("account_id", "i", "start_date", "end_date", "notice_deadline")
         both = rows.join(known, ["account_id", "i"]).mutate(on=day_of(ibis._.occurred_at))
         deadline = ibis.coalesce(both.notice_deadline, both.end_date)
         term = (both.end_date.delta(both.start_date, unit="day") + 1).cast("float64")
@@ -666,19 +661,19 @@ class Offered(_Spec):
         table = matching(scope.all_rows_of(self.rows.table), self.rows.any_of)
         masked = visible(table.filter(table[self.column].notnull()), scope, self.window_days, self.until_days_ago)
         used = masked.group_by("account_id", thing=masked[self.column]).agg(mask=bit_or(masked.mask))
-        dated = at_dates(used, scope.bits)
+        dated = at_dates(used, scope.calendar.bits)
         by_plan = dated.join(self._plans_of_all(scope), ["account_id", "i"])
         offered = by_plan.group_by("plan", "i").agg(value=by_plan.thing.nunique().cast("float64"))
         return _own_plan(scope).join(offered, ["plan", "i"]).select("account_id", "i", "value")
 
     def _plans_of_all(self, scope: Scope) -> ir.Table:
-        dated = at_dates(whenever_known(scope.all_rows_of("contracts")), scope.bits)
+        dated = at_dates(whenever_known(scope.all_rows_of("contracts")), scope.calendar.bits)
         held = (dated.start_date <= dated.day) & (dated.end_date.isnull() | (dated.end_date >= dated.day))
         return leading_plan(dated.filter(held))
 
     def _by_plans(self, scope: Scope) -> ir.Table:
         plans = scope.all_rows_of("plans")
-        dated = at_dates(whenever_known(plans), scope.bits)
+        dated = at_dates(whenever_known(plans), scope.calendar.bits)
         valid = (dated.valid_from.isnull() | (dated.valid_from <= dated.day)) & (
             dated.valid_to.isnull() | (dated.valid_to >= dated.day)
         )
@@ -688,7 +683,7 @@ class Offered(_Spec):
 
 
 def _own_plan(scope: Scope) -> ir.Table:
-    terms = _agreements(scope)
+    terms = scope.agreements()
     return leading_plan(terms.filter((terms.start_date <= terms.day) & (terms.last_day >= terms.day)))
 
 

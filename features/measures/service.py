@@ -6,8 +6,6 @@ Contracts are state: they count once recorded, also those that begin later. A co
 
 from __future__ import annotations
 
-from typing import Any
-
 import ibis
 import ibis.expr.types as ir
 
@@ -16,8 +14,8 @@ from features.measures.quantities import at_dates, days, leading_plan, whenever_
 LAST_DAY = ibis.date("9999-12-31")
 
 
-def agreements(connection: Any, name: str, contracts: ir.Table, bits: ir.Table, grace_days: int) -> ir.Table:
-    """Store the contracts as known on each date, with ``service_start``; return the stored table.
+def agreements(contracts: ir.Table, bits: ir.Table, grace_days: int) -> ir.Table:
+    """Contracts (ranked by a calendar) as known on each of its dates, with ``service_start``.
 
     Columns of the contract, and: ``i``, ``as_of``, ``day``; ``last_day`` (its end, or far ahead);
     ``service_start`` (the first day of the account's present run of contracts, gaps of up to `grace_days`
@@ -33,9 +31,7 @@ def agreements(connection: Any, name: str, contracts: ir.Table, bits: ir.Table, 
     runs = begun.mutate(ended_before=begun.last_day.max().over(earlier))
     fresh = runs.filter(runs.ended_before.isnull() | (runs.start_date > runs.ended_before + days(grace_days + 1)))
     starts = fresh.group_by("account_id", "i").agg(service_start=fresh.start_date.max())
-    whole = known.left_join(starts, ["account_id", "i"]).drop("account_id_right", "i_right")
-    table: ir.Table = connection.create_table(name, whole, temp=True, overwrite=True)
-    return table
+    return known.left_join(starts, ["account_id", "i"]).drop("account_id_right", "i_right")
 
 
 def facts(known: ir.Table, grace_days: int) -> ir.Table:

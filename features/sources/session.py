@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +43,8 @@ class Session:
             },
         )
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute("SET enable_progress_bar = false")  # it would be printed into the JSON
+        with contextlib.suppress(duckdb.InvalidInputException):  # in notebooks without ipywidgets there is no bar
+            self.connection.execute("SET enable_progress_bar = false")  # it would be printed into the JSON
         self.connection.execute(f"SET file_search_path = {sql.text(str(_search_path(folder, place)))}")
         self.connection.execute(f"CREATE SCHEMA {RAW}")
 

@@ -14,6 +14,7 @@ from features.readings import Unknown, UnknownReason
 from tests.oracle import contracts
 from tests.oracle.company import Company
 from tests.oracle.coverage import CannotSayError
+from tests.oracle.delivery import must_be_delivered
 from tests.oracle.measures import KINDS
 from tests.oracle.question import Question
 from tests.oracle.rows import age_in_days
@@ -75,6 +76,7 @@ class Oracle:
 def said(q: Question, measure: Measure) -> Value:
     """A measure's value, or why there is none."""
     try:
+        must_be_delivered(q.view, measure)
         return float(KINDS[type(measure)](q, measure))
     except CannotSayError as why:
         return Unknown(why.reason)
@@ -147,7 +149,7 @@ def derived(q: Question, of: str) -> float | str | None:
         text: float | str | None = account[of.removeprefix("accounts.")] if account else None
         return text
     values: dict[str, float | str | None] = {
-        "days_to_notice_deadline": contracts.days_to_notice_deadline(q.contracts, today),
+        "days_to_notice_deadline": contracts.days_to_notice_deadline(q.contracts, today, grace),
         "days_to_renewal": contracts.days_to_renewal(q.contracts, today, grace),
         "tenure_days": q.view.tenure_days,
         "stage": q.stage,

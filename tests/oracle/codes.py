@@ -9,8 +9,9 @@ from features.catalogue import schema
 from features.readings import UnknownReason
 from tests.oracle.contacts import contact_lost
 from tests.oracle.coverage import CannotSayError, days_between
+from tests.oracle.delivery import must_be_delivered
 from tests.oracle.question import Question
-from tests.oracle.rows import covered_number, rows_of, span_of, window
+from tests.oracle.rows import covered_number, number, rows_of, span_of, window
 
 Condition = Callable[[Question, Any], bool]
 
@@ -20,6 +21,7 @@ def coded(q: Question, measure: schema.CodedMeasure) -> float:
     cannot: CannotSayError | None = None
     for code in sorted(measure.codes, key=lambda code: -code.code):
         try:
+            must_be_delivered(q.view, code.condition)
             if CONDITIONS[type(code.condition)](q, code.condition):
                 return code.code
         except CannotSayError as why:
@@ -30,27 +32,27 @@ def coded(q: Question, measure: schema.CodedMeasure) -> float:
 
 
 def at_least(q: Question, condition: schema.AtLeast) -> bool:
-    return covered_number(q.view, condition.aggregate) >= condition.rows
+    """Enough rows are enough; too few are too few only where every day was delivered."""
+    enough = number(condition.aggregate, rows_of(q.view, condition.aggregate)) >= condition.rows
+    return enough or covered_number(q.view, condition.aggregate) >= condition.rows
 
 
 def no_rows(q: Question, condition: schema.NoRows) -> bool:
     """Somebody seen is somebody; nobody seen is nobody only where every day was delivered."""
-    q.view.must_be_connected(condition.aggregate.table)
     return not rows_of(q.view, condition.aggregate) and covered_number(q.view, condition.aggregate) == 0
 
 
 def latest_at_most(q: Question, condition: schema.LatestAtMost) -> bool:
+    """Whose role it is matters only where somebody's answer is that low."""
     span = window(q.as_of, condition.window_days)
-    q.view.feed(condition.rows.table)
-    if condition.roles:
-        q.view.must_be_connected("contacts")
     q.view.must_cover(condition.rows.table, span)
     answers = q.answers_by(condition, span)
     if not answers:
         raise CannotSayError(UnknownReason.TOO_FEW)
     low = {who for who, of in answers.items() if of[-1] <= condition.at_most}
-    if not condition.roles:
+    if not low or not condition.roles:
         return bool(low)
+    q.view.must_be_connected("contacts")
     return bool(low & q.people_at(condition.roles, q.as_of.date()))
 
 

@@ -53,24 +53,37 @@ def day_of(when: dt.datetime) -> dt.date:
 class Company:
     """Tables by name, each a list of rows; a table that is not here is not connected.
 
-    `begins` says from which day on a table was delivered where no feed says so.
+    `begins` says from which day on a table was delivered where no feed says so; `lacking`, as ``table.column``,
+    which columns were not delivered.
     """
 
     tables: Mapping[str, Sequence[Row]]
     begins: Mapping[str, dt.date] = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
+
+    def delivered(self, table: str) -> set[str]:
+        """The columns that can be read: those delivered, and those for which the contract has a default."""
+        if table not in self.tables:
+            return set()
+        columns = CONTRACT[table]["columns"]
+        return {c for c in columns if f"{table}.{c}" not in self.lacking or "default" in columns[c]}
 
     @cached_property
     def rows(self) -> Mapping[str, Sequence[Row]]:
         """Every table's rows with typed times, the contract's defaults and `known_from`."""
         accounts = {row["account_id"] for row in self.tables["accounts"]}
+        there = {table: [self._there(table, row) for row in rows] for table, rows in self.tables.items()}
         return {
             table: [
                 row
                 for row in (normalised(table, row) for row in rows)
                 if row.get("account_id") in accounts or table in ("plans", "feeds")
             ]
-            for table, rows in self.tables.items()
+            for table, rows in there.items()
         }
+
+    def _there(self, table: str, row: Row) -> Row:
+        return {name: value for name, value in row.items() if f"{table}.{name}" not in self.lacking}
 
     def known_at(self, as_of: dt.datetime) -> Known:
         """What was known at `as_of`."""

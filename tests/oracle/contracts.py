@@ -75,38 +75,39 @@ def level_ahead(contracts: Sequence[Row], column: str, day: dt.date) -> float | 
     return None if None in levels else min(value for value in levels if value is not None)
 
 
-def days_to_notice_deadline(contracts: Sequence[Row], day: dt.date) -> int | None:
-    deadlines = [c["notice_deadline"] for c in in_force(contracts, day) if c["notice_deadline"]]
+def unsettled(contracts: Sequence[Row], day: dt.date, grace_days: int) -> list[Row]:
+    """Contracts in force or ahead that no other one already signed carries on."""
+    alive = [c for c in contracts if end_of(c) >= day]
+    return [c for c in alive if not any(carries_on(other, c, day, grace_days) for other in contracts)]
+
+
+def carries_on(other: Row, contract: Row, day: dt.date, grace_days: int) -> bool:
+    """Later, yet to begin, and no later than the grace after this one's end."""
+    later = other["start_date"] > contract["start_date"] and other["start_date"] > day
+    return bool(later) and days_without(end_of(contract), other["start_date"]) <= grace_days
+
+
+def days_to_notice_deadline(contracts: Sequence[Row], day: dt.date, grace_days: int) -> int | None:
+    """To the next last day to cancel; one that has passed is none."""
+    deadlines = [c["notice_deadline"] for c in unsettled(contracts, day, grace_days) if c["notice_deadline"]]
     return min(((d - day).days for d in deadlines if d >= day), default=None)
 
 
 def days_to_renewal(contracts: Sequence[Row], day: dt.date, grace_days: int) -> int | None:
     """To the next end that nothing already signed carries on."""
-    ends = [
-        end_of(c)
-        for c in in_force(contracts, day)
-        if c["end_date"] and not any(carries_on(other, c, day, grace_days) for other in contracts)
-    ]
+    ends = [c["end_date"] for c in unsettled(contracts, day, grace_days) if c["end_date"]]
     return min(((end - day).days for end in ends), default=None)
-
-
-def carries_on(other: Row, contract: Row, day: dt.date, grace_days: int) -> bool:
-    """Yet to begin, no later than the grace after this one's end, and outlives it."""
-    ahead = other["start_date"] > day and end_of(other) > end_of(contract)
-    return ahead and days_without(end_of(contract), other["start_date"]) <= grace_days
 
 
 def stage(
     contracts: Sequence[Row], day: dt.date, tenure_days: int | None, stages: Stages, grace: int
 ) -> str | None:
-    """Renewal window near the deadline (if none is ahead, the end) of what ends last; else by tenure."""
-    run = present_run(contracts, day, grace)
-    if run and in_force(run, day):
-        last = max(run, key=lambda c: (end_of(c), c["contract_id"]))
-        deadline = last["notice_deadline"]
-        until = end_of(last) if deadline is None or deadline < day else deadline
-        if 0 <= (until - day).days <= stages.renewal_window_days:
-            return "renewal_window"
+    """Renewal window near the notice deadline, else near the end; else by tenure."""
+    until = days_to_notice_deadline(contracts, day, grace)
+    if until is None:
+        until = days_to_renewal(contracts, day, grace)
+    if until is not None and until <= stages.renewal_window_days:
+        return "renewal_window"
     if tenure_days is None:
         return None
     if tenure_days < stages.onboarding_days:
@@ -140,10 +141,18 @@ def term_days(contract: Row) -> int | None:
 
 
 def under_notice(contracts: Sequence[Row], as_of: dt.datetime) -> bool:
-    """Notice was given for what ends last of the contracts in force (or was last), and nothing later signed."""
+    """Notice was given for all that is in force or ahead; where nothing is, for what ended last."""
     day = as_of.date()
-    asked = in_force(contracts, day) or [c for c in contracts if c["start_date"] <= day]
-    last = [c for c in asked if end_of(c) == max(map(end_of, asked))]
-    given = [c for c in last if c["notice_at"] is not None and moment(c["notice_at"]) <= as_of]
-    signed_later = any(all(other["start_date"] > c["start_date"] for c in last) for other in contracts)
-    return bool(last) and given == last and not signed_later
+    begun = [c for c in contracts if c["start_date"] <= day]
+    if not any(notice_given(c, as_of) for c in begun):
+        return False
+    alive = [c for c in contracts if end_of(c) >= day]
+    if alive:
+        return all(notice_given(c, as_of) for c in alive)
+    last = max(map(end_of, begun))
+    return any(notice_given(c, as_of) for c in begun if end_of(c) == last)
+
+
+def notice_given(contract: Row, as_of: dt.datetime) -> bool:
+    """A day counts from its end."""
+    return contract["notice_at"] is not None and moment(contract["notice_at"]) <= as_of

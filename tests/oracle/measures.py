@@ -69,8 +69,6 @@ def near_deadline(q: Question, day: dt.date, near: schema.NearDeadline) -> bool:
 
 
 def ratio(q: Question, measure: schema.RatioMeasure) -> float:
-    for asked in (measure.of, measure.per):
-        q.view.must_be_connected(asked.table)
     of, per = covered_number(q.view, measure.of), covered_number(q.view, measure.per)
     if per == 0:
         raise CannotSayError(UnknownReason.NO_BASE)

@@ -3,7 +3,7 @@
 A file says which tables are connected (``connected``) and since when they were delivered, what each account
 usually has (``usual``), and then one ``[[scenario]]`` after the other: a sentence, the rows that matter, and
 the readings expected. Each scenario is one account; those of a file share a company, unless one asks for a table
-to be missing (``without``). Within a row:
+or column to be missing (``without``: "usage" or "usage.user_id"). Within a row:
 
 * ``"30 days ago"``, ``"in 5 days"`` and ``"today"`` are days, or moments, counted from the file's ``as_of``;
 * ``times = 12`` repeats the row with ``{n}`` = 1 to 12 (``first = 31`` begins elsewhere);
@@ -86,7 +86,7 @@ def _company(
             if table != "plans":
                 tables[table] += _table(raw, scenario, table, account, as_of)
     begins = {table: day(raw["begins"][table], as_of) for table in raw.get("begins", {}) if "feeds" in without}
-    return Company(tables, begins)
+    return Company(tables, begins, frozenset(name for name in without if "." in name))
 
 
 def _table(

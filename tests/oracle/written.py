@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from tests.oracle.company import CONTRACT, Company, Row
 
 
 def write_company(company: Company, folder: Path) -> Path:
-    """Write one CSV a table and ``sources.toml``; return the path of the latter.
-
-    A column appears if any row has it; a table without rows keeps the columns that its rows must have.
-    """
+    """Write one CSV a table, with all columns but those lacking, and ``sources.toml``; return its path."""
     lines = ['company = "Rows by hand"', "never_changing = []", ""]
     for table, rows in company.tables.items():
-        _write(folder / f"{table}.csv", table, list(rows))
+        columns = [
+            *CONTRACT[table]["columns"],
+            *(["recorded_at"] if any("recorded_at" in r for r in rows) else []),
+        ]
+        there = [column for column in columns if f"{table}.{column}" not in company.lacking]
+        _write(folder / f"{table}.csv", there, rows)
         lines += [f"[tables.{table}]", f'path = "{table}.csv"', "never_rewritten = true"]
         if table in company.begins:
             lines.append(f"begins = {company.begins[table].isoformat()}")
@@ -27,9 +30,7 @@ def write_company(company: Company, folder: Path) -> Path:
     return path
 
 
-def _write(path: Path, table: str, rows: list[Row]) -> None:
-    needed = [name for name, column in CONTRACT[table]["columns"].items() if column.get("required")]
-    columns = list(dict.fromkeys([*needed, *(name for row in rows for name in row)]))
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from training.simulation.days import Floats, Ints
-from training.simulation.history import MONTH_DAYS, History
+from training.simulation.history import History
 from training.simulation.latent import State, advance, log_hazard
 from training.simulation.parameters import Parameters
+from training.simulation.passing import MONTH_DAYS
 from training.simulation.terms import day_weights
 
 

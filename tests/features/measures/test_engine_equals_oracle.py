@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,13 @@ class Case:
     dated: bool = True
     feeds: bool = True
     dates: tuple[dt.datetime, ...] = DATES
+    lacking: tuple[str, ...] = ()
 
     def company(self) -> Company:
-        return invented_company(
+        made = invented_company(
             self.seed, self.accounts, self.dates, without=self.without, dated=self.dated, feeds=self.feeds
         )
+        return replace(made, lacking=frozenset(self.lacking))
 
 
 CASES = {
@@ -54,6 +56,19 @@ CASES = {
     "no contracts": Case(7, 30, without=("contracts",)),
     "asked after lunch": Case(2, 60, dates=AFTER_LUNCH),
     "a third company": Case(3, 60),
+    "columns that were not delivered": Case(
+        9,
+        40,
+        lacking=(
+            "usage.user_id",
+            "tickets.escalated",
+            "tickets.satisfaction",
+            "community.sentiment",
+            "surveys.respondent_id",
+            "contacts.title",
+            "contracts.licences",
+        ),
+    ),
     "contracts and people only": Case(8, 20, without=("usage", "tickets", "surveys", "feedback", "visits")),
 }
 OF_EVERY_RUN = list(CASES)[:6]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,8 @@ from features.sources import load_sources, open_database
 from training.labels import LabelRule, label
 
 HOUSE = Path(__file__).resolve().parents[3]
-MAY_READ = ("training/simulation/", "training/evaluation.py", "tests/")
+# Who writes it, who judges by it, and the help of `demo-data`, which names it among the files it writes.
+MAY_NAME = ("training/simulation/", "training/evaluation.py", "training/commands.py", "tests/")
 
 
 def single_column_auc(values: np.ndarray, churned: np.ndarray) -> float:
@@ -103,16 +105,25 @@ def test_truth_is_a_probability_and_calibrated_against_what_happened(company: Ca
         assert abs(gap.sum()) < 3.5 * error
 
 
+def code_of(path: Path) -> str:
+    """The code of a file without its docstrings and comments, which may speak of anything."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)
+
+
 def test_only_evaluation_and_tests_know_of_the_truth() -> None:
     names = ("truth.parquet", "true_probability")
     knowing = [
         path.relative_to(HOUSE).as_posix()
         for package in ("features", "models", "training", "serving", "tests")
         for path in sorted((HOUSE / package).rglob("*.py"))
-        if any(name in path.read_text(encoding="utf-8") for name in names)
+        if any(name in code_of(path) for name in names)
     ]
     assert "training/simulation/__init__.py" in knowing
-    assert [path for path in knowing if not path.startswith(MAY_READ)] == []
+    assert [path for path in knowing if not path.startswith(MAY_NAME)] == []
 
 
 def test_no_emission_and_no_history_reads_a_table() -> None:
