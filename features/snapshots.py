@@ -193,18 +193,21 @@ def _number_of_accounts(database: Database) -> int:
 def _passes(
     account_ids: npt.NDArray[np.object_], as_of: npt.NDArray[np.datetime64]
 ) -> Iterator[npt.NDArray[np.intp]]:
-    """Cut the grid into passes: at most 62 dates and some hundred thousand pairs, whole accounts together."""
-    dates, of_row = np.unique(as_of, return_inverse=True)
+    """Cut the grid into passes: one time of day, at most 62 dates, whole accounts together."""
     accounts, account_of_row = np.unique(account_ids.astype(str), return_inverse=True)
-    for first in range(0, len(dates), MOST_DATES):
-        among = np.flatnonzero((of_row >= first) & (of_row < first + MOST_DATES))
-        parts = max(1, -(-len(among) // PAIRS_A_PASS))
-        block = -(-len(accounts) // parts)
-        for part in range(parts):
-            own = account_of_row[among]
-            rows = among[(own >= part * block) & (own < (part + 1) * block)]
-            if len(rows):
-                yield rows
+    time_of_day = as_of - as_of.astype("datetime64[D]")
+    for time in np.unique(time_of_day):
+        alike = np.flatnonzero(time_of_day == time)
+        dates, of_row = np.unique(as_of[alike], return_inverse=True)
+        for first in range(0, len(dates), MOST_DATES):
+            among = alike[(of_row >= first) & (of_row < first + MOST_DATES)]
+            parts = max(1, -(-len(among) // PAIRS_A_PASS))
+            block = -(-len(accounts) // parts)
+            for part in range(parts):
+                own = account_of_row[among]
+                rows = among[(own >= part * block) & (own < (part + 1) * block)]
+                if len(rows):
+                    yield rows
 
 
 def assembled(readings: Readings, contract: FeatureContract, size: int) -> tuple[Floats, npt.NDArray[np.str_]]:
@@ -319,5 +322,8 @@ def _column(table: pa.Table, name: str) -> Floats:
     return floats
 
 
-def _parts(items: Sequence[dt.datetime], size: int) -> Iterator[Sequence[dt.datetime]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _parts(dates: Sequence[dt.datetime], size: int) -> Iterator[Sequence[dt.datetime]]:
+    """At most `size` dates at one time of day at a time."""
+    for time in sorted({date.time() for date in dates}):
+        alike = [date for date in dates if date.time() == time]
+        yield from (alike[start : start + size] for start in range(0, len(alike), size))

@@ -10,7 +10,9 @@ from features.vectors import Floats
 from models.design import DesignMatrix
 from training.recipe import BoosterRecipe
 
-BINS = 63  # edges of a histogram; more gained nothing and cost time
+BINS = 63  # edges of a histogram; 15 lost 0.004 of AUC at 420 churned accounts
+# A plan or region has to show more than LightGBM asks by itself (0.001 of AUC at 420 churned accounts).
+CATEGORIES = {"cat_l2": 200.0, "cat_smooth": 100.0, "min_data_per_group": 300}
 
 
 def lightgbm_parameters(recipe: BoosterRecipe, seed: int, monotone: tuple[int, ...]) -> dict[str, Any]:
@@ -29,6 +31,7 @@ def lightgbm_parameters(recipe: BoosterRecipe, seed: int, monotone: tuple[int, .
         "monotone_constraints": list(monotone),
         "monotone_constraints_method": "basic",  # "advanced" broke the law for unknowns
         "max_bin": BINS,
+        **CATEGORIES,
         "num_threads": recipe.num_threads,
         "seed": seed,
         "deterministic": True,

@@ -262,13 +262,12 @@ def _print_proof(proof: Proof, registered: Registered) -> None:
     contest = proof.contest
     if contest is not None:
         table = Table(title=f"Final block: {_block(proof)}", title_justify="left")
-        for heading in ("", "log loss", "interval", "AUC", "Brier", "ECE", "lift", "precision", "ARR caught"):
-            table.add_column(heading, justify="left" if not heading else "right")
+        for heading in ("", "log loss", "AUC", "Brier", "ECE", "lift", "ARR caught"):
+            table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
         for name, s in contest.scores.items():
-            low, high = s.log_loss_interval
-            figures = (s.auc, s.brier, s.ece, s.lift, s.precision, s.arr_caught)
+            figures = (s.auc, s.brier, s.ece, s.lift, s.arr_caught)
             shown = ["–" if value is None else f"{value:.3f}" for value in figures]
-            table.add_row(name, f"{s.log_loss:.4f}", f"{low:.4f}–{high:.4f}", *shown)
+            table.add_row(name, f"{s.log_loss:.4f}", *shown)
         console.print(table)
     table = Table(title="Gates", title_justify="left")
     for heading in ("gate", "verdict", "reason"):

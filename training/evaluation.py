@@ -161,8 +161,9 @@ class Block:
         return marked
 
     def _precision(self, probability: Floats) -> float | None:
-        marked = self.chosen(probability)
-        return float(self.churned[marked].mean()) if marked.any() else None
+        if len(probability) == 0 or probability.min() == probability.max():
+            return None  # who says the same of everybody chooses nobody
+        return float(self.churned[self.chosen(probability)].mean())
 
     def _lift(self, probability: Floats) -> float | None:
         precision, rate = self._precision(probability), float(self.churned.mean())
@@ -171,7 +172,7 @@ class Block:
     def _arr_caught(self, probability: Floats) -> float | None:
         arr = np.nan_to_num(self.arr)
         lost = float((arr * self.churned).sum())
-        if lost <= 0:
+        if lost <= 0 or probability.min() == probability.max():
             return None
         return float((arr * self.churned)[self.chosen(probability * arr)].sum() / lost)
 

@@ -220,7 +220,10 @@ def _known_outcomes(database: Database) -> list[dict[str, Any]]:
 
 
 def _known_in_force(database: Database, accounts: npt.NDArray[np.object_], as_of: Times) -> Flags:
-    """Say for each snapshot whether a contract known then was in force then."""
+    """Say for each snapshot whether a contract known then was in force then.
+
+    A contract written down on the day it begins is known from the next midnight on; it counts.
+    """
     import ibis
     import pyarrow as pa
 
@@ -231,7 +234,7 @@ def _known_in_force(database: Database, accounts: npt.NDArray[np.object_], as_of
         contracts,
         [
             grid.account == contracts.account_id,
-            contracts.known_from <= grid.as_of,
+            contracts.known_from <= grid.as_of + ibis.interval(days=1),
             contracts.known_until > grid.as_of,
             contracts.start_date <= day,
             contracts.end_date.isnull() | (contracts.end_date >= day),

@@ -201,7 +201,7 @@ class Tracking:
         try:
             with warnings.catch_warnings():
                 # MLflow recommends type hints that our columns cannot have, and an example that we sign instead.
-                warnings.filterwarnings("ignore", module="mlflow")
+                warnings.simplefilter("ignore", UserWarning)
                 yield mlflow
         finally:
             mlflow.set_tracking_uri(before[0])

@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
+from features.errors import ReadingError
 from features.measures.queries import Queries
 
 MOST_DATES = 62  # bits of a signed 64-bit integer, less the sign and one to spare
@@ -43,7 +44,9 @@ class Calendar:
     Raises
     ------
     ValueError
-        Too many dates, dates out of order or range, or at different times of day.
+        Too many dates, dates out of order, or at different times of day.
+    ReadingError
+        A date out of range.
     """
 
     def __init__(self, queries: Queries, dates: Sequence[dt.datetime], name: str) -> None:
@@ -52,7 +55,10 @@ class Calendar:
         if len({date.time() for date in dates}) > 1:
             raise ValueError("the dates of a calendar share one time of day")
         if dates[0].date() <= FIRST_DAY or dates[-1].date() >= LAST_DAY:
-            raise ValueError(f"as_of lies between {FIRST_DAY} and {LAST_DAY}, got {dates[0]} to {dates[-1]}")
+            raise ReadingError(
+                f"as_of {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}: "
+                f"ask about dates between {FIRST_DAY} and {LAST_DAY}."
+            )
         self.dates = tuple(dates)
         self.time_of_day_seconds = int((dates[0] - dt.datetime.combine(dates[0], dt.time())).total_seconds())
         self._queries, self._name = queries, name

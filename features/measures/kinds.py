@@ -437,7 +437,9 @@ def _condition(condition: Any, known: Known) -> _Judged:
 
 
 def _at_least(condition: schema.AtLeast, known: Known) -> _Judged:
-    return _Judged(known.count(Total(condition.aggregate)) >= condition.rows, _covered(condition.aggregate, known))
+    holds = known.count(Total(condition.aggregate)) >= condition.rows
+    # Seen is seen, whatever the holes hide.
+    return _Judged(holds, np.where(holds, KNOWN_LETTER, _covered(condition.aggregate, known)))
 
 
 def _no_rows(condition: schema.NoRows, known: Known) -> _Judged:

@@ -413,7 +413,12 @@ def stints(scope: Scope) -> ir.Table:
 
     A contact's next row ends the one before on the day before it begins: a new role or title is a new row.
     """
-    rows = at_dates(whenever_known(scope.rows_of("contacts")), scope.calendar.bits)
+    contacts = scope.rows_of("contacts")
+    same = ibis.window(group_by=["account_id", "contact_id", "valid_from"])
+    # A successor was named when the first version of the row named one, whatever was corrected since.
+    naming = ibis.ifelse(contacts.successor_id.notnull(), contacts.known_from, ibis.null("timestamp"))
+    named = contacts.mutate(named_from=naming.min().over(same))
+    rows = at_dates(whenever_known(named), scope.calendar.bits)
     in_order = ibis.window(group_by=["account_id", "i", "contact_id"], order_by=[rows.valid_from, rows.row_key])
     followed = rows.mutate(next_from=rows.valid_from.lead().over(in_order))
     return followed.mutate(last_day=ibis.least(followed.valid_to, followed.next_from - days(1)))
@@ -458,7 +463,7 @@ class ContactState(_Spec):
             return _people(held)
         if self.number == "new_title":
             return _people(_new_titles(held, self.window_days))
-        named = role.successor_id.notnull() & (role.known_from.date() <= role.last_day)
+        named = role.successor_id.notnull() & (day_of(role.named_from) <= role.last_day)
         people = role.group_by("account_id", "i", "day", "contact_id").agg(
             begun=ibis.ifelse(role.valid_from <= role.day, 1, 0).max(),
             stays=ibis.ifelse(role.last_day.isnull(), 1, 0).max(),
@@ -468,7 +473,7 @@ class ContactState(_Spec):
         people = people.filter(people.begun == 1)
         if self.number == "staying":
             return _people(people.filter(people.stays == 1))
-        leaving = people.filter((people.stays == 0) & (people.leaves > people.day - days(self.window_days)))
+        leaving = people.filter((people.stays == 0) & (people.leaves >= people.day - days(self.window_days)))
         return _people(leaving.filter(leaving.named == (1 if self.number == "succeeded" else 0)))
 
 
@@ -483,7 +488,7 @@ def _new_titles(held: ir.Table, window_days: int) -> ir.Table:
         new=held.title.lower(),
     )
     other = ~(before.new.contains(before.old) | before.old.contains(before.new))
-    recent = before.valid_from > before.day - days(window_days)
+    recent = before.valid_from >= before.day - days(window_days)  # a day counts from its end
     return before.filter(before.last_day.isnull() & recent & other)
 
 

@@ -51,31 +51,37 @@ def contact_lost(known: Known, account_id: str, asked: ContactLost) -> bool:
     people = spells(rows)
     today = known.as_of.date()
     since = today - ONE_DAY * asked.window_days
-    leavers = [spell for of in people.values() if (spell := leaving(of, roles)) and spell.last >= since]
-    moments = [today] + [spell.last + ONE_DAY for spell in leavers if spell.last >= today]
+    lasts = {who: last for who, of in people.items() if (last := leaving(of, roles)) and last >= since}
+    moments = [today, *(last + ONE_DAY for last in lasts.values() if last >= today)]
     nobody = any(not holders(rows, roles, day) for day in moments)
-    followed = [successor_named(known, spell) for spell in leavers]
+    followed = [successor_named(known, of, roles) for of in map(people.__getitem__, lasts)]
     if asked.change == "gone":
         return nobody and not any(followed)
     someone_left = not nobody and not all(followed)
     return someone_left or any(new_title(of, roles, today, since) for of in people.values())
 
 
-def leaving(of: Sequence[Spell], roles: Sequence[str]) -> Spell | None:
-    """A contact's last spell in the role, where it has an end."""
-    held = [spell for spell in of if spell.row["role"] in roles]
-    return held[-1] if held and held[-1].last < dt.date.max else None
+def leaving(of: Sequence[Spell], roles: Sequence[str]) -> dt.date | None:
+    """A contact's last day in the role, where there is one."""
+    last = max((spell.last for spell in of if spell.row["role"] in roles), default=dt.date.max)
+    return None if last == dt.date.max else last
 
 
-def successor_named(known: Known, spell: Spell) -> bool:
-    """A successor was named, and we knew it, by the end of the day of leaving."""
-    by = min(known.as_of, moment(spell.last))
-    row = version_in_force(known.versions("contacts")[key_of("contacts", spell.row)], by)
-    return row is not None and row["successor_id"] is not None
+def successor_named(known: Known, of: Sequence[Spell], roles: Sequence[str]) -> bool:
+    """One of the leaver's rows in the role names a successor, and by the end of the last day one was named."""
+    last = leaving(of, roles)
+    assert last is not None
+    by = min(known.as_of, moment(last))
+    versions = known.versions("contacts")
+    naming = [s.row for s in of if s.row["role"] in roles and s.row["successor_id"] is not None]
+    then = [version_in_force(versions[key_of("contacts", row)], by) for row in naming]
+    return any(row is not None and row["successor_id"] is not None for row in then)
 
 
 def new_title(of: Sequence[Spell], roles: Sequence[str], today: dt.date, since: dt.date) -> bool:
     """Someone who stays has another title since then, and not by promotion inside the role."""
+    if leaving(of, roles) is not None:
+        return False
     for before, after in pairwise(of):
         old, new = before.row["title"], after.row["title"]
         if (

@@ -69,10 +69,10 @@ def total(contracts: Sequence[Row], column: str, day: dt.date) -> float | None:
 
 
 def level_ahead(contracts: Sequence[Row], column: str, day: dt.date) -> float | None:
-    """The smallest of the day's level and that on each later beginning of a contract already known."""
+    """The smallest, of those that are known, of the day's level and that on each later beginning."""
     later = [c["start_date"] for c in contracts if c["start_date"] > day]
     levels = [level(contracts, column, on) for on in (day, *later)]
-    return None if None in levels else min(value for value in levels if value is not None)
+    return min((value for value in levels if value is not None), default=None)
 
 
 def unsettled(contracts: Sequence[Row], day: dt.date, grace_days: int) -> list[Row]:
@@ -82,7 +82,9 @@ def unsettled(contracts: Sequence[Row], day: dt.date, grace_days: int) -> list[R
 
 
 def carries_on(other: Row, contract: Row, day: dt.date, grace_days: int) -> bool:
-    """Later, yet to begin, and no later than the grace after this one's end."""
+    """Later, yet to begin, and no later than the grace after this one's end; nothing follows an open end."""
+    if contract["end_date"] is None:
+        return False
     later = other["start_date"] > contract["start_date"] and other["start_date"] > day
     return bool(later) and days_without(end_of(contract), other["start_date"]) <= grace_days
 

@@ -39,6 +39,11 @@ class Feed:
     def covers(self, day: dt.date) -> bool:
         return any(first <= day <= last for first, last in self.spells)
 
+    def days_until(self, as_of: dt.datetime) -> list[dt.date]:
+        """Every day since the feed's first."""
+        first = min((first for first, _ in self.spells), default=as_of.date() - ONE_DAY)
+        return days_between(dt.datetime.combine(first, dt.time()), as_of)
+
     def asked(self, days: list[dt.date]) -> list[dt.date]:
         """Of these days, those since the account's service began."""
         return [day for day in days if self.service_start is None or day >= self.service_start]

@@ -177,6 +177,8 @@ def days_since(last: dt.datetime, as_of: dt.datetime) -> list[dt.date]:
 def days_of_service(q: Question, table: str) -> float:
     """Never anything, although every day since service began was delivered: as many days as that."""
     if q.view.service_start is None or q.view.tenure_days is None:
+        feed = q.view.feed(table)
+        feed.must_cover(feed.days_until(q.as_of))
         raise CannotSayError(UnknownReason.NO_BASE)
     q.view.must_cover(table, (moment(q.view.service_start) - ONE_DAY, q.as_of))
     return q.view.tenure_days
@@ -185,12 +187,13 @@ def days_of_service(q: Question, table: str) -> float:
 def breadth(q: Question, measure: schema.BreadthMeasure) -> float:
     span = window(q.as_of, measure.window_days, measure.until_days_ago)
     q.view.feed(measure.rows.table)
-    if q.known.connected("plans"):
-        q.must_know_contracts()
+    q.must_know_contracts()
     q.view.must_cover(measure.rows.table, span)
     if measure.until_days_ago and (q.view.service_start is None or q.view.service_start > span[0].date()):
         raise CannotSayError(UnknownReason.HISTORY_TOO_SHORT)  # before there was an account to compare with
     values = q.values_shown(q.view.account_id, measure, span)
+    if not contracts.in_force(q.contracts, q.as_of.date()):
+        raise CannotSayError(UnknownReason.NO_BASE)
     offered = q.offered(contracts.plan(q.contracts, q.as_of.date()), measure, span)
     return len(values) / base(len(offered))
 

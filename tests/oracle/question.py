@@ -75,7 +75,10 @@ class Question:
     def _shown_by_plan(self, measure: BreadthMeasure, span: Window) -> dict[str | None, set[Any]]:
         by_plan: dict[str | None, set[Any]] = {}
         for account_id in self.account_ids():
-            plan = contracts.plan(self.known.rows("contracts", account_id), self.as_of.date())
+            held = contracts.in_force(self.known.rows("contracts", account_id), self.as_of.date())
+            plan = contracts.plan(held, self.as_of.date())
+            if not held:
+                continue
             by_plan.setdefault(plan, set()).update(self.values_shown(account_id, measure, span))
         return by_plan
 
@@ -98,7 +101,7 @@ class Question:
         (key,) = CONTRACT[table]["key"]
         rows = sorted(
             self.view.rows(asked.rows, span),
-            key=lambda row: (occurred_at(table, row), row["known_from"], row[key]),
+            key=lambda row: (occurred_at(table, row), max(row["known_from"], occurred_at(table, row)), row[key]),
         )
         answers: dict[str | None, list[float]] = {}
         for row in rows:

@@ -35,7 +35,9 @@ class Made:
         return Material(self.vectors, labels, self.catalogue, prior, recipe or load_recipe())
 
 
-def a_company(accounts: int = 400, months: int = 20, seed: int = 1, level: float = -4.3, effect: float = 1.0) -> Made:
+def a_company(
+    accounts: int = 400, months: int = 20, seed: int = 1, level: float = -4.3, effect: float = 1.0
+) -> Made:
     """Return monthly snapshots of accounts until they churn; labels for all but the last three months."""
     rng = np.random.default_rng(seed)
     catalogue = load_catalogue()

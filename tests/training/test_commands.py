@@ -1,0 +1,157 @@
+"""The commands, from a simulated company's tables to a champion."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from models.bundle import load_bundle
+from training.commands import app
+from training.simulation import simulate
+
+RECIPE = """
+[booster]
+max_rounds = 60
+learning_rate = 0.1
+[evaluation]
+bootstrap_repeats = 100
+[gates]
+churned_accounts_trained = 10
+churned_accounts_final = 5
+"""
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    simulate(folder, 300, 24, 7)
+    (folder / "recipe.toml").write_text(RECIPE)
+    return folder
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_train_from_tables_registers_a_version_and_says_what_was_learnt(demo: Path, home: Path) -> None:
+    result = run("train", "--sources", demo / "sources.toml", "--recipe", demo / "recipe.toml", "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["version"] == 1
+    assert set(answer["contest"]) == {
+        "base_rate", "scorecard_prior", "scorecard", "ridge", "lightgbm_defaults", "booster", "blend",
+    }  # fmt: skip
+    assert {"log_loss", "auc"} <= set(answer["contest"]["blend"])
+    assert answer["final_dates"] == [f"2024-{month}-01" for month in ("11", "12")] + [
+        f"2025-{month:02d}-01" for month in range(1, 5)
+    ]
+    gates = {gate["code"]: gate for gate in answer["gates"]}
+    assert {"code", "verdict", "reason"} <= set(gates["G09"])
+    assert gates["G09"]["verdict"] == gates["G08"]["verdict"] == gates["G07"]["verdict"] == "pass"
+    assert answer["verdict"]
+    assert not (home / "champion").exists()
+
+
+def test_a_file_of_snapshots_trains_the_same_way_and_promotion_is_refused_by_a_gate(
+    demo: Path, home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "snapshots.parquet"
+    written = run(
+        "snapshot", "--sources", demo / "sources.toml", "--from", "2024-01-01", "--to", "2025-06-01", "--out", file
+    )
+    assert written.exit_code == 0, written.output
+    table = pq.read_table(file)
+    assert {"account_id", "as_of", "usage_trend", "churned", "unknown"} <= set(table.column_names)
+    strict = tmp_path / "strict.toml"
+    strict.write_text(RECIPE.replace("churned_accounts_final = 5", "churned_accounts_final = 5000"))
+    result = run("train", "--snapshots", file, "--recipe", strict, "--promote")
+    assert result.exit_code == 1
+    assert "G01" in result.output
+    assert "is not promoted" in result.output
+    assert not (home / "champion").exists()
+
+
+def test_a_model_that_passes_is_promoted_and_can_be_taken_back(demo: Path, home: Path, tmp_path: Path) -> None:
+    lenient = tmp_path / "lenient.toml"
+    lenient.write_text(RECIPE + "tolerance_log_loss = 1.0\ncalibration_ratio = 9\n")
+    file = tmp_path / "snapshots.parquet"
+    run(
+        "snapshot", "--sources", demo / "sources.toml", "--from", "2023-08-01", "--to", "2025-04-01", "--out", file
+    )
+    result = run("train", "--snapshots", file, "--recipe", lenient, "--json")
+    gates = {gate["code"]: gate["verdict"] for gate in json.loads(result.stdout)["gates"]}
+    again = run("promote", 1)
+    if gates["G02"] == "pass":  # 300 accounts are few: whether they prove it is up to the seed
+        assert again.exit_code == 0, again.output
+        assert load_bundle(home / "champion").digest == json.loads(result.stdout)["bundle_digest"]
+    else:
+        assert again.exit_code == 1
+        assert "G02" in again.output
+    assert run("rollback").exit_code == 1
+
+
+def test_training_as_of_a_date_uses_nothing_known_later(demo: Path, home: Path) -> None:
+    result = run(
+        "train",
+        "--sources",
+        demo / "sources.toml",
+        "--recipe",
+        demo / "recipe.toml",
+        "--as-of",
+        "2025-02-01",
+        "--json",
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["final_dates"][-1] == "2024-11-01"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (("train",), 2, "exactly one of --sources and --snapshots"),
+        (("train", "--sources", "nowhere.toml"), 1, "no such file"),
+        (("train", "--snapshots", "nowhere.parquet"), 1, "cannot be read as Parquet"),
+        (("promote", "3"), 1, "There is no version 3"),
+        (("rollback",), 1, "There is no champion"),
+        (
+            ("snapshot", "--sources", "x", "--from", "2025-02-01", "--to", "2025-01-01", "--out", "o"),
+            2,
+            "lies before",
+        ),
+    ],
+)
+def test_wrong_use_ends_in_a_sentence_and_an_exit_code(
+    home: Path, arguments: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == exit_code
+    assert said in " ".join(result.output.replace("│", " ").split())
+
+
+def test_an_unknown_key_in_a_recipe_is_named_with_the_near_miss(demo: Path, home: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[booster]\nlearning_rat = 0.1\n")
+    result = run("train", "--sources", demo / "sources.toml", "--recipe", wrong)
+    assert result.exit_code == 1
+    assert 'unknown key booster.learning_rat. Did you mean "learning_rate"?' in " ".join(result.output.split())
+
+
+def test_a_value_that_no_recipe_allows_is_named(demo: Path, home: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[booster]\nnum_leaves = 31\n")
+    result = run("train", "--sources", demo / "sources.toml", "--recipe", wrong)
+    assert result.exit_code == 1
+    assert "booster.num_leaves" in result.output
+    assert "31" in result.output
+
+
+def test_demo_data_writes_tables_sources_and_truth(tmp_path: Path) -> None:
+    result = run("demo-data", tmp_path / "made", "--accounts", 20, "--months", 6, "--seed", 3)
+    assert result.exit_code == 0, result.output
+    assert {"sources.toml", "truth.parquet", "contracts.parquet"} <= {
+        p.name for p in (tmp_path / "made").iterdir()
+    }

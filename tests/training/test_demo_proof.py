@@ -1,0 +1,117 @@
+"""The proof on demo data: three companies of 2,000 accounts, judged on their final six months.
+
+``pytest -n0 -m slow -s tests/training/test_demo_proof.py`` prints the table of the README.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.sources import load_sources, open_database
+from models.bundle import Bundle
+from models.decision import score
+from training.contest import Contest, final_block, hold_contest
+from training.dataset import Snapshots, gather, label_rule, training_dates
+from training.evaluation import auc
+from training.fitting import Material, fit
+from training.folds import Split, split_final_block
+from training.recipe import Recipe, load_recipe
+from training.run import _material
+from training.simulation import simulate
+
+pytestmark = pytest.mark.slow
+
+SEEDS = (7, 11, 13)
+BIG_SEED, BIG_ACCOUNTS = 21, 20_000
+
+
+@dataclass(frozen=True)
+class Run:
+    material: Material
+    split: Split
+    contest: Contest
+    bundle: Bundle
+
+
+def _snapshots(folder: Path, accounts: int, seed: int, recipe: Recipe) -> tuple[Snapshots, Any]:
+    simulate(folder, accounts, 30, seed)
+    sources = load_sources(folder / "sources.toml")
+    rule = label_rule(sources, recipe)
+    with open_database(sources) as database:
+        return gather(database, training_dates(database, rule, recipe), rule), sources
+
+
+def _run(folder: Path, accounts: int, seed: int, *, with_contest: bool = True) -> Run:
+    recipe = load_recipe(None)
+    snapshots, sources = _snapshots(folder, accounts, seed, recipe)
+    material = _material(snapshots, sources.catalogue, recipe, sources.yearly_churn)
+    split = split_final_block(
+        material.vectors.as_of, material.churned, recipe.window_days, recipe.grid.final_months
+    )
+    fitted = fit(material, split.train)
+    contest: Any = hold_contest(material, fitted, split, snapshots.event_at) if with_contest else None
+    return Run(material, split, contest, fitted.bundle(material))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Run]:
+    return {seed: _run(tmp_path_factory.mktemp(f"seed{seed}"), 2_000, seed) for seed in SEEDS}
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("big")
+    bundle = _run(folder, BIG_ACCOUNTS, BIG_SEED, with_contest=False).bundle
+    for table in folder.glob("*.parquet"):
+        table.unlink()
+    return bundle
+
+
+def _auc_of(bundle: Bundle, run: Run) -> float:
+    vectors = run.material.vectors.take(run.split.final)
+    scores = score(vectors, bundle, run.material.catalogue)
+    area = auc(run.material.churned[run.split.final], scores.churn_probability)
+    assert area is not None
+    return area
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_blend_tells_more_than_the_base_rate(small: dict[int, Run], seed: int) -> None:
+    scores = small[seed].contest.scores
+    assert scores["blend"].log_loss < scores["base_rate"].log_loss
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_blend_is_not_worse_than_the_better_of_model_and_scorecard(small: dict[int, Run], seed: int) -> None:
+    contest = small[seed].contest
+    better = min(("booster", "scorecard"), key=lambda name: contest.scores[name].log_loss)
+    gap = contest.difference("blend", better)
+    assert gap.value <= max(0.002, gap.standard_error)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_thousand_accounts_rank_nearly_as_well_as_twenty_thousand(
+    small: dict[int, Run], big: Bundle, seed: int
+) -> None:
+    run = small[seed]
+    assert _auc_of(run.bundle, run) >= 0.97 * _auc_of(big, run)
+
+
+def test_the_figures_are_printed_for_the_readme(small: dict[int, Run], big: Bundle) -> None:
+    names = ("base_rate", "scorecard_prior", "scorecard", "ridge", "lightgbm_defaults", "booster", "blend")
+    print("\n| seed | churned | " + " | ".join(names) + " | AUC of the blend | trained on 20,000 |")
+    print("|---" * (len(names) + 4) + "|")
+    for seed, run in small.items():
+        block = final_block(run.material, run.split)
+        scores = run.contest.scores
+        churned = len(np.unique(run.material.vectors.account_ids[run.split.final][block.churned == 1]))
+        losses = " | ".join(f"{scores[name].log_loss:.4f}" for name in names)
+        own, other = _auc_of(run.bundle, run), _auc_of(big, run)
+        low, high = scores["blend"].auc_interval or (np.nan, np.nan)
+        print(f"| {seed} | {churned} | {losses} | {own:.3f} ({low:.3f}–{high:.3f}) | {other:.3f} |")
+        assert np.isfinite([own, other]).all()

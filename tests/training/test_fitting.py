@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from features.errors import TrainingError
+from models.blend import Blend
+from models.calibration import Platt
+from tests.training.fabricated import EFFECTS, Made, a_company
+from training.calibrating import Unseen, fit_kappa, fit_platt
+from training.fitting import fit
+from training.recipe import Recipe, load_recipe
+from training.scorecard_fit import fit_scorecard, penalised_logistic
+
+RECIPE = load_recipe()
+
+
+def everybody(made: Made) -> np.ndarray:
+    return np.flatnonzero(~np.isnan(made.churned))
+
+
+def test_the_scorecard_finds_what_goes_with_churn(company: Made) -> None:
+    material, rows = company.material(), everybody(company)
+    fitted = fit_scorecard(
+        material.prior,
+        material.judgements(rows),
+        company.churned[rows],
+        company.vectors.account_ids[rows],
+        RECIPE.scorecard,
+    )
+    gained = {
+        name: after - before
+        for name, before, after in zip(fitted.items, material.prior.weights, fitted.weights, strict=True)
+    }
+    most = sorted(gained, key=lambda name: -gained[name])[:3]
+    assert set(most) <= set(EFFECTS)
+
+
+def test_no_weight_is_negative_and_the_combination_never_falls(company: Made) -> None:
+    # Labels turned round: everything that is a sign goes with staying.
+    material, rows = company.material(), everybody(company)
+    fitted = fit_scorecard(
+        material.prior,
+        material.judgements(rows),
+        1 - company.churned[rows],
+        company.vectors.account_ids[rows],
+        RECIPE.scorecard,
+    )
+    assert min(fitted.weights) >= 0
+    assert 0 <= fitted.combination[0] <= fitted.combination[1] <= fitted.combination[2]
+
+
+def test_without_churned_accounts_the_scorecard_stays_at_its_priors(company: Made) -> None:
+    material, rows = company.material(), everybody(company)
+    nobody = np.zeros(len(rows))
+    judgements = material.judgements(rows)
+    assert fit_scorecard(
+        material.prior, judgements, nobody, company.vectors.account_ids[rows], RECIPE.scorecard
+    ) is (material.prior)
+
+
+def test_with_three_churned_accounts_the_scorecard_stays_near_its_priors() -> None:
+    made = a_company(accounts=60, months=6, level=-5.5)
+    material, rows = made.material(), everybody(made)
+    accounts = made.vectors.account_ids[rows]
+    few = np.isin(accounts.astype(str), sorted(set(accounts[made.churned[rows] == 1]))[:3])
+    churned = np.where(few, made.churned[rows], 0.0)
+    fitted = fit_scorecard(material.prior, material.judgements(rows), churned, accounts, RECIPE.scorecard)
+    moved = np.abs(np.array(fitted.weights) - np.array(material.prior.weights))
+    assert 0 < moved.max() < 0.15
+
+
+def test_a_churn_that_fills_three_snapshots_counts_once() -> None:
+    terms, churned = np.array([[1.0], [0.0]] * 50), np.array([1.0, 0.0] * 50)
+    prior = {"centre": np.array([0.0, 0.5]), "spread": np.array([3.0, 0.3])}
+    once = penalised_logistic(terms, churned, **prior)
+    thrice = penalised_logistic(np.tile(terms, (3, 1)), np.tile(churned, 3), weight=1 / 3, **prior)
+    assert thrice == pytest.approx(once, abs=1e-4)
+
+
+def drawn(rng: np.random.Generator, log_odds: np.ndarray) -> np.ndarray:
+    return (rng.random(len(log_odds)) < 1 / (1 + np.exp(-log_odds))).astype(float)
+
+
+def test_platt_takes_back_margins_that_say_too_much() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(-2.5, 1.0, 20_000)
+    platt = fit_platt(2 * truth + 1, drawn(rng, truth), 1.0, RECIPE.calibration)
+    assert platt(2 * truth + 1) == pytest.approx(truth, abs=0.15)
+
+
+def test_platt_flattens_a_model_that_is_wrong_and_never_turns_it_round() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(-2.5, 1.0, 20_000)
+    assert fit_platt(-truth, drawn(rng, truth), 1.0, RECIPE.calibration).b == 0.05
+
+
+def folds_where(model_noise: float, scorecard_noise: float) -> list[Unseen]:
+    rng = np.random.default_rng(5)
+    truth = rng.normal(-2.0, 1.2, 6_000)
+    return [
+        Unseen(
+            churned=drawn(rng, truth),
+            margin=truth + rng.normal(0, model_noise, len(truth)),
+            scorecard=truth + rng.normal(0, scorecard_noise, len(truth)),
+            coverage=np.ones(len(truth)),
+            blend=Blend(0.0, 100, 1.0),
+        )
+    ]
+
+
+def test_kappa_is_small_where_the_model_knows_and_large_where_the_scorecard_does() -> None:
+    trusted = fit_kappa(folds_where(0.0, 1.5), Platt(0.0, 1.0), 1.0, RECIPE.blend)
+    doubted = fit_kappa(folds_where(1.5, 0.0), Platt(0.0, 1.0), 1.0, RECIPE.blend)
+    assert 0 <= trusted < 10 < 60 < 600 < doubted
+
+
+def test_kappa_without_folds_is_its_prior() -> None:
+    assert fit_kappa([], Platt(0.0, 1.0), 1.0, RECIPE.blend) == pytest.approx(60, rel=1e-3)
+
+
+def test_the_same_data_and_seed_give_the_same_bundle(quick: Recipe) -> None:
+    made = a_company(accounts=250, months=14)
+    material = made.material(quick)
+    first, second = (fit(material, everybody(made)).bundle(material) for _ in range(2))
+    assert first.digest == second.digest
+    other = made.material(quick.model_copy(update={"seed": 8}))
+    assert fit(other, everybody(made)).bundle(other).digest != first.digest
+
+
+@pytest.mark.parametrize("everyone", [0.0, 1.0])
+def test_one_answer_alone_is_refused(company: Made, quick: Recipe, everyone: float) -> None:
+    material = company.material(quick, np.full(len(company.churned), everyone))
+    with pytest.raises(TrainingError, match="nothing tells churned from retained accounts"):
+        fit(material, np.arange(len(company.churned)))
+
+
+def test_no_label_at_all_is_refused(company: Made, quick: Recipe) -> None:
+    with pytest.raises(TrainingError, match="no label window is over"):
+        fit(company.material(quick), np.array([], dtype=np.intp))
