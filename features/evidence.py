@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.catalogue import schema
-from features.measures.quantities import days, matching
+from features.measures.rows import days, matching
 from features.readings import Evidence
 from features.sources.contract import table_contracts
 
@@ -70,9 +70,8 @@ def account_evidence(
         signal = catalogue.definitions.signals.get(name)
         if signal is None or signal.evidence is None or signal.evidence.table not in database.tables:
             continue
-        rows = _newest(
-            database.tables[signal.evidence.table], signal.evidence, account_id, as_of, _reach(signal.measure)
-        )
+        table = _still_open(database.tables[signal.evidence.table], signal.measure, as_of)
+        rows = _newest(table, signal.evidence, account_id, as_of, _reach(signal.measure))
         quoted[name] = tuple(
             _evidence(signal.evidence.table, row) for row in database.connection.to_pyarrow(rows).to_pylist()
         )
@@ -81,13 +80,26 @@ def account_evidence(
 
 def _reach(measure: schema.Measure) -> int | None:
     """Days that the measure looks back; None for all that is known."""
-    if isinstance(measure, schema.RecencyMeasure | schema.SilenceMeasure | schema.NewnessMeasure):
+    unbounded = schema.RecencyMeasure | schema.SilenceMeasure | schema.NewnessMeasure | schema.OpenAtMeasure
+    if isinstance(measure, unbounded):
         return None
-    window = getattr(measure, "window_days", None)
-    if window is None:
-        for part in ("aggregate", "of"):
-            window = window or getattr(getattr(measure, part, None), "window_days", None)
-    return int(window) if window else REACH_DAYS
+    if isinstance(measure, schema.BlocksMeasure):
+        return measure.blocks * measure.block_days
+    parts: tuple[object, ...] = (measure, getattr(measure, "aggregate", None), getattr(measure, "of", None))
+    if isinstance(measure, schema.CodedMeasure):
+        conditions = [code.condition for code in measure.codes]
+        parts = (*conditions, *(getattr(condition, "aggregate", None) for condition in conditions))
+    windows = [window for part in parts if (window := getattr(part, "window_days", None)) is not None]
+    return max(windows, default=REACH_DAYS)
+
+
+def _still_open(table: ir.Table, measure: schema.Measure, as_of: dt.datetime) -> ir.Table:
+    """For what counts open rows: those open at `as_of`, or ended as shortly before as the measure says."""
+    if not isinstance(measure, schema.OpenAtMeasure):
+        return table
+    end = table[table_contracts()[measure.rows.table].ended]
+    last = ibis.literal(as_of - dt.timedelta(days=measure.ended_within_days), type="timestamp")
+    return table.filter(end.isnull() | (end > last))
 
 
 def _newest(

@@ -6,7 +6,7 @@ Missing, not applicable and zero are three different things, and stay so up to t
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -74,15 +74,3 @@ class Evidence:
     key: str
     occurred_at: dt.datetime
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One signal of one account at one `as_of`: a value in the signal's unit, or why unknown.
-
-    `evidence` is filled only where one account is asked for; the value never depends on it.
-    """
-
-    signal_id: str
-    value: float | Unknown
-    evidence: tuple[Evidence, ...] = field(default=())

@@ -20,8 +20,8 @@ from features.errors import ContractMismatchError, TableError
 from features.measures import service
 from features.measures.calendar import MOST_DATES, Calendar
 from features.measures.engine import Pass, Readings
-from features.measures.quantities import days
 from features.measures.queries import Queries
+from features.measures.rows import days
 from features.readings import KNOWN_LETTER, UnknownReason
 from features.vectors import (
     COVERAGE,

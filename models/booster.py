@@ -54,7 +54,7 @@ def load_booster(text: str) -> Any:
     try:
         return lightgbm.Booster(model_str=text)
     except lightgbm.basic.LightGBMError as error:
-        raise BundleError(f"booster.txt: LightGBM cannot read it ({error}). {_REMEDY}") from error
+        raise BundleError(f"booster.txt: LightGBM cannot read it ({error}). {REMEDY}") from error
 
 
 def refuse_unless_readable(path: Path) -> None:
@@ -70,13 +70,13 @@ def refuse_unless_readable(path: Path) -> None:
         # A short-lived child, started anew and not forked: LightGBM's threads do not survive a fork.
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PARSE_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise BundleError(f"{path}: not read after {_PARSE_SECONDS} s. {_REMEDY}") from error
+        raise BundleError(f"{path}: not read after {_PARSE_SECONDS} s. {REMEDY}") from error
     if done.returncode != 0:
         reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or [f"exit {done.returncode}"]
-        raise BundleError(f"{path}: LightGBM cannot read it ({reason[0]}). {_REMEDY}")
+        raise BundleError(f"{path}: LightGBM cannot read it ({reason[0]}). {REMEDY}")
 
 
-_REMEDY = "Restore the bundle from the registry, or train again (`keepsight train`)."
+REMEDY = "Restore the bundle from the registry, or train again (`keepsight train`)."
 
 
 def margin(booster: Any, X: Floats) -> Floats:  # noqa: N803 - the customary name of a design matrix

@@ -31,7 +31,7 @@ import numpy as np
 from features.errors import BundleError
 from features.vectors import FeatureContract
 from models.blend import Blend, Interval
-from models.booster import contributions, load_booster, refuse_unless_readable
+from models.booster import REMEDY, contributions, load_booster, refuse_unless_readable
 from models.calibration import Platt
 from models.design import Medians
 from models.scorecard import Scorecard
@@ -47,7 +47,6 @@ FILES = (
     "recipe.toml",
     "scorecard.json",
 )
-_REMEDY = "Restore the bundle from the registry, or train again (`keepsight train`)."
 
 Read = TypeVar("Read")
 
@@ -215,29 +214,29 @@ def _refuse_unless_whole(folder: Path, bundle: Bundle) -> None:
     if columns != len(bundle.medians.fills):
         raise BundleError(
             f"{folder}: booster.txt reads {columns} columns, contract.json has {len(bundle.medians.fills)}. "
-            + _REMEDY
+            + REMEDY
         )
     items = tuple(column.name for column in bundle.contract.items)
     if items != bundle.scorecard.items:
-        raise BundleError(f"{folder}: scorecard.json and contract.json name different items. {_REMEDY}")
+        raise BundleError(f"{folder}: scorecard.json and contract.json name different items. {REMEDY}")
 
 
 def _verified(folder: Path) -> dict[str, bytes]:
     """Return the files' contents, after comparing their digests."""
     if not _is_bundle(folder):
-        raise BundleError(f"{folder}: no bundle here (no {SUMS}). {_REMEDY}")
+        raise BundleError(f"{folder}: no bundle here (no {SUMS}). {REMEDY}")
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     contents = {}
     for name in FILES:
         if name not in listed:
-            raise BundleError(f"{folder / SUMS}: does not list {name}. {_REMEDY}")
+            raise BundleError(f"{folder / SUMS}: does not list {name}. {REMEDY}")
         try:
             contents[name] = (folder / name).read_bytes()
         except OSError as error:
-            raise BundleError(f"{folder / name}: cannot be read ({error.strerror}). {_REMEDY}") from error
+            raise BundleError(f"{folder / name}: cannot be read ({error.strerror}). {REMEDY}") from error
         if hashlib.sha256(contents[name]).hexdigest() != listed[name]:
-            raise BundleError(f"{folder / name}: changed since it was saved: its digest differs. {_REMEDY}")
+            raise BundleError(f"{folder / name}: changed since it was saved: its digest differs. {REMEDY}")
     return contents
 
 
@@ -248,14 +247,14 @@ def _read(folder: Path, name: str, text: dict[str, str], parse: Callable[[str], 
         raise BundleError(f"{folder / name}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(
-            f"{folder / name}: not as this version of Keepsight writes it ({error}). {_REMEDY}"
+            f"{folder / name}: not as this version of Keepsight writes it ({error}). {REMEDY}"
         ) from error
 
 
 def _contract(text: str) -> tuple[FeatureContract, Medians]:
     raw = json.loads(text)
     if raw["format"] != FORMAT:
-        raise BundleError(f"format {raw['format']}; this version of Keepsight reads format {FORMAT}. {_REMEDY}")
+        raise BundleError(f"format {raw['format']}; this version of Keepsight reads format {FORMAT}. {REMEDY}")
     contract = FeatureContract.from_json(json.dumps(raw["contract"]))
     fills = tuple(None if fill is None else float(fill) for fill in raw["fills"])
     best = tuple(float(value) for value in raw["best"])

@@ -1,4 +1,4 @@
-"""The scorecard: what the rules alone make of an account, in log-odds (DOMAIN §4).
+"""The scorecard: what the rules alone make of an account, in log-odds.
 
 log-odds = intercept + Σ over the known of w · (severity - m) + combination. Unknown adds exactly nothing, and
 healthy lowers.
@@ -193,14 +193,3 @@ def scorecard_terms(judgements: Judgements, mean_severity: Sequence[float] | Flo
     centred = judgements.share * (judgements.severity - np.asarray(mean_severity, dtype=np.float64))
     levels = judgements.level[:, None] == np.array([WATCH, AT_RISK, CRITICAL])
     return np.column_stack([np.where(np.isnan(judgements.severity), 0.0, centred), levels.astype(np.float64)])
-
-
-def mean_severities(judgements: Judgements, otherwise: Sequence[float] | Floats) -> Floats:
-    """Return each item's mean severity over the rows where it is known; `otherwise` where it never is.
-
-    This is the refitted m: an item at its mean neither raises nor lowers.
-    """
-    known = ~np.isnan(judgements.severity)
-    count = known.sum(axis=0)
-    total = np.where(known, judgements.severity, 0.0).sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.asarray(otherwise, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""From vectors to signs: bands, severities, combination, health and coverage (DOMAIN §4).
+"""From vectors to signs: bands, severities, combination, health and coverage.
 
 Vectorised over accounts. Nothing here depends on the other rows of a batch: one account alone gives the same
 bits as the same account among ten thousand.

@@ -1,4 +1,4 @@
-"""Thresholds: from a value to a band and a severity (DOMAIN §2).
+"""Thresholds: from a value to a band and a severity.
 
 Every item is read in one orientation, up = worse, so that measured values, counts, codes and ratings share
 four numbers: where healthy ends, where unhealthy begins, to which side an edge belongs, and whether the severity

@@ -22,7 +22,7 @@ from features.errors import KeepsightError, NoModelError, ReadingError, SourcesE
 from features.sources import load_sources
 from features.vectors import FeatureContract, Vectors, feature_contract
 from models.bundle import Bundle
-from models.decision import decide
+from models.decision import HORIZON_WITHOUT_MODEL_DAYS, decide
 from models.explanation import NO_FACTS, AccountFacts, answer
 from serving.answers import explained, new_prediction_id
 from serving.book import Book, book_page, scored
@@ -291,7 +291,7 @@ class Desk:
             "model": bundle.version if bundle else None,
             "source": str(champion.folder) if champion is not None and bundle else None,
             "digest": bundle.digest if bundle else None,
-            "horizon_days": bundle.horizon_days if bundle else 90,
+            "horizon_days": bundle.horizon_days if bundle else HORIZON_WITHOUT_MODEL_DAYS,
             "versions": {
                 "definitions": catalogue.definitions_fingerprint,
                 "policy": catalogue.policy_fingerprint,

@@ -5,7 +5,6 @@ Where a figure cannot be had (one class only, no values of contracts) it is None
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -252,8 +251,3 @@ def reliability(churned: Floats, probability: Floats) -> list[tuple[float, float
     return [
         (float(probability[rows].mean()), float(churned[rows].mean()), len(rows)) for rows in groups if len(rows)
     ]
-
-
-def by_name(scores: Mapping[str, Scores]) -> dict[str, dict[str, object]]:
-    """Return all contestants' figures as plain values, for JSON."""
-    return {name: figures.to_dict() for name, figures in scores.items()}

@@ -63,10 +63,6 @@ class Material:
             self.recipe.folds.origins,
         )
 
-    def with_labels(self, churned: Floats) -> Material:
-        """Return the same material with other labels."""
-        return Material(self.vectors, churned, self.catalogue, self.prior, self.recipe)
-
 
 @dataclass(frozen=True, slots=True)
 class Fit:

@@ -83,14 +83,18 @@ def enough_churned(trained: int, final: int, recipe: GateRecipe) -> Gate:
 
 
 def beats_base_rate(contest: Contest, enough: Gate) -> Gate:
-    """G02: lower log loss than saying the same for everybody, beyond chance over accounts.
+    """G02: lower log loss than saying the same for everybody, and a ranking, both beyond chance over accounts.
 
-    With too few churned accounts a lower one proves nothing; one that is no lower still fails.
+    Where the rate has moved, a lower log loss alone may only mean that it was followed. With too few churned
+    accounts a lower one proves nothing; one that is no lower still fails.
     """
     gap = contest.difference("blend", "base_rate")
-    reason = f"log loss of the blend minus that of the base rate: {_said(gap)}."
+    area = contest.scores["blend"].auc_interval
+    ranked = "not known" if area is None else f"{area[0]:.3f} to {area[1]:.3f}"
+    reason = f"log loss of the blend minus that of the base rate: {_said(gap)}; its AUC: {ranked}."
     if enough.verdict is Verdict.PASS:
-        return _gate("G02", Verdict.PASS if gap.high < 0 else Verdict.FAIL, reason)
+        learnt = gap.high < 0 and area is not None and area[0] > 0.5
+        return _gate("G02", Verdict.PASS if learnt else Verdict.FAIL, reason)
     return _gate("G02", Verdict.FAIL if gap.value >= 0 else Verdict.CANNOT_JUDGE, reason)
 
 
@@ -119,7 +123,7 @@ def calibrated(contest: Contest, recipe: GateRecipe) -> Gate:
 
 def shuffled_teach_nothing(gap: Difference) -> Gate:
     """G05: the whole pipeline, on labels that mean nothing, must not beat the base rate."""
-    reason = f"on shuffled labels, log loss minus that of the base rate: {_said(gap)}."
+    reason = f"on shuffled labels, log loss minus that of each date's rate: {_said(gap)}."
     return _gate("G05", Verdict.FAIL if gap.high < 0 else Verdict.PASS, reason)
 
 

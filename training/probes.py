@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from features.catalogue.schema import Definitions
 from features.sources import Untimed
+from features.sources.needs import tables_needed
 from features.vectors import Floats, Vectors
 from models.decision import score
 from training.contest import final_block
@@ -68,10 +69,10 @@ def _telling(kind: str, churned: Floats, ranking: Floats) -> float | None:
 
 
 def shuffled(material: Material, split: Split) -> Difference:
-    """Train on shuffled labels and judge by shuffled labels: log loss minus the base rate's.
+    """Train on shuffled labels and judge by shuffled labels: log loss minus that of each date's own rate.
 
-    Labels change accounts within each date. What still beats the base rate has learnt rows by heart that it is
-    judged by.
+    Labels change accounts within each date, so that only the dates tell anything. What still beats their
+    rates has learnt rows by heart that it is judged by.
     """
     rng = np.random.default_rng(material.recipe.seed)
     churned = material.churned.copy()
@@ -88,28 +89,19 @@ def shuffled(material: Material, split: Split) -> Difference:
     mixed = Material(material.vectors, churned, material.catalogue, material.prior, quick)
     fitted = fit(mixed, split.train)
     answers = score(mixed.vectors.take(split.final), fitted.bundle(mixed), mixed.catalogue)
-    base = np.full(len(split.final), fitted.base_rate)
-    return final_block(mixed, split).difference(answers.churn_probability, base)
+    _, date = np.unique(material.vectors.as_of[split.final], return_inverse=True)
+    rates = np.bincount(date, weights=churned[split.final]) / np.bincount(date)
+    return final_block(mixed, split).difference(answers.churn_probability, rates[date])
 
 
 def known_in_spite(vectors: Vectors, definitions: Definitions, left_out: Sequence[Untimed]) -> list[str]:
-    """Name the signals that read a table left out of training, and are known all the same."""
+    """Name the signals that need a table left out of training, and are known all the same."""
     tables = {item.table for item in left_out if item.column is None}
     return [
         name
         for name, signal in definitions.signals.items()
-        if tables & set(_tables(signal.measure.model_dump())) and not np.isnan(vectors.column(name)).all()
+        if tables & tables_needed(signal.measure) and not np.isnan(vectors.column(name)).all()
     ]
-
-
-def _tables(part: object) -> Iterator[str]:
-    """Yield the tables named anywhere inside a measure."""
-    if isinstance(part, Mapping):
-        yield from (str(value) for key, value in part.items() if key == "table")
-        part = list(part.values())
-    if isinstance(part, list | tuple):
-        for inner in part:
-            yield from _tables(inner)
 
 
 def sample_at(vectors: Vectors, date: np.datetime64, most: int) -> npt.NDArray[np.intp]:

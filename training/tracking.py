@@ -18,14 +18,14 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.catalogue import Catalogue
 from features.errors import BundleError, GateError, NoModelError, near_miss
 from models.bundle import Bundle, load_bundle, save_bundle
+from training.answering import TOLD_NUMBERS, TOLD_TEXTS, answers, catalogue_json, catalogue_of
 from training.gates import Gate, Verdict, refusals
 from training.plots import draw_plots
 
 if TYPE_CHECKING:
-    from features.vectors import FeatureContract, Vectors
+    from features.vectors import FeatureContract
     from training.run import Proof
 
 MODEL = EXPERIMENT = "keepsight"
@@ -33,6 +33,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 HISTORY = "champion_history"  # tag of the registered model: versions that were champion, newest last
 GATE_TAG = "gate."
 CATALOGUE = "catalogue.json"
+_URIS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _REASON_LENGTH = 2_000  # MLflow refuses tags of more than 5,000 bytes
 
 # What MLflow runs when it loads the model: no pickled object, and the class stays where it can be read.
@@ -72,7 +73,7 @@ class Tracking:
     @classmethod
     def here(cls) -> Tracking:
         """Return the store that the environment names."""
-        return cls(home(), os.environ.get("MLFLOW_TRACKING_URI") or None)
+        return cls(home(), os.environ.get(_URIS[0]) or None)
 
     @property
     def champion_folder(self) -> Path:
@@ -195,17 +196,19 @@ class Tracking:
             self.folder.mkdir(parents=True, exist_ok=True)
         for noisy in ("mlflow", "alembic"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        # Setting them also sets the environment, by which the next command would take our store for a server's.
+        tracking, registry = (os.environ.get(name) for name in _URIS)
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:
             with warnings.catch_warnings():
-                # MLflow recommends type hints that our columns cannot have, and an example that we sign instead.
-                warnings.simplefilter("ignore", UserWarning)
+                warnings.simplefilter("ignore", UserWarning)  # recommends an example; we give a signature
                 yield mlflow
         finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
+            mlflow.set_tracking_uri(tracking)
+            mlflow.set_registry_uri(registry or "")
+            if registry is None:
+                os.environ.pop(_URIS[1], None)
 
 
 def _log_figures(mlflow: Any, proof: Proof) -> None:
@@ -253,7 +256,7 @@ def _log_model(mlflow: Any, proof: Proof, scratch: Path) -> Any:
     script = scratch / "answering.py"
     script.write_text(_SCRIPT, encoding="utf-8")
     catalogue = scratch / CATALOGUE
-    catalogue.write_text(_catalogue_json(proof.material.catalogue), encoding="utf-8")
+    catalogue.write_text(catalogue_json(proof.material.catalogue), encoding="utf-8")
     house = Path(__file__).resolve().parent.parent
     return mlflow.pyfunc.log_model(
         name="model",
@@ -274,21 +277,8 @@ def _signature(contract: FeatureContract) -> Any:
     asked += [ColSpec("double", name, required=False) for name in contract.names]
     asked.append(ColSpec("string", "unknown", required=False))
     told = [ColSpec("string", "account_id"), ColSpec("datetime", "as_of")]
-    told += [ColSpec("double", name) for name in _TOLD_NUMBERS] + [ColSpec("string", n) for n in _TOLD_TEXTS]
+    told += [ColSpec("double", name) for name in TOLD_NUMBERS] + [ColSpec("string", n) for n in TOLD_TEXTS]
     return ModelSignature(Schema(asked), Schema(told))
-
-
-_TOLD_NUMBERS = (
-    "churn_probability",
-    "base_probability",
-    "model_probability",
-    "scorecard_probability",
-    "model_weight",
-    "base_log_odds",
-    "health_score",
-    "coverage",
-)
-_TOLD_TEXTS = ("band", "contributions")
 
 
 def answer_through_decide() -> None:
@@ -298,6 +288,7 @@ def answer_through_decide() -> None:
     ``as_of``, the vector, and ``unknown``; a column or letter that is not given is unknown, ``not_given``.
     """
     import mlflow.pyfunc
+    import pandas as pd
     from mlflow.models import set_model
 
     class Answering(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -306,64 +297,17 @@ def answer_through_decide() -> None:
         def load_context(self, context: Any) -> None:
             """Read bundle and catalogue."""
             self.bundle: Bundle = load_bundle(Path(context.artifacts["bundle"]))
-            self.catalogue = _catalogue_of(Path(context.artifacts["catalogue"]).read_text(encoding="utf-8"))
+            self.catalogue = catalogue_of(Path(context.artifacts["catalogue"]).read_text(encoding="utf-8"))
 
-        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
             """Answer about each row."""
-            import pandas as pd
+            del context, params
+            return answers(model_input, self.bundle, self.catalogue)
 
-            from models.decision import decide
-
-            vectors = _vectors_of(model_input, self.bundle.contract)
-            rows = []
-            for decision in decide(vectors, self.bundle, self.catalogue):
-                row: dict[str, Any] = {"account_id": decision.account_id, "as_of": decision.as_of}
-                row |= {name: getattr(decision, name) for name in (*_TOLD_NUMBERS, "band")}
-                row["contributions"] = json.dumps({part.id: part.log_odds for part in decision.contributions})
-                rows.append(row)
-            return pd.DataFrame(rows, columns=["account_id", "as_of", *_TOLD_NUMBERS, *_TOLD_TEXTS])
+        # The one hint that MLflow takes without wanting to check columns, which the signature does.
+        predict.__annotations__["model_input"] = pd.DataFrame
 
     set_model(Answering())
-
-
-def _vectors_of(frame: Any, contract: FeatureContract) -> Vectors:
-    """Return the vectors of a data frame with the columns of a snapshot file."""
-    import numpy as np
-
-    from features.readings import KNOWN_LETTER, UnknownReason
-    from features.vectors import Vectors
-
-    columns = [frame[n].to_numpy(float) if n in frame else np.full(len(frame), np.nan) for n in contract.names]
-    values = np.column_stack(columns)
-    letters = np.where(np.isnan(values), UnknownReason.NOT_GIVEN.letter, KNOWN_LETTER)
-    if "unknown" in frame:
-        said = [list(text) for text in frame["unknown"]]
-        letters = np.array(said, dtype="<U1").reshape(values.shape)
-    return Vectors(
-        contract,
-        frame["account_id"].to_numpy(object),
-        frame["as_of"].to_numpy("datetime64[s]"),
-        values,
-        letters,
-    )
-
-
-def _catalogue_json(catalogue: Catalogue) -> str:
-    return json.dumps(
-        {
-            "definitions": catalogue.definitions.model_dump(mode="json"),
-            "policy": catalogue.policy.model_dump(mode="json"),
-            "revision": catalogue.revision,
-        }
-    )
-
-
-def _catalogue_of(text: str) -> Catalogue:
-    from features.catalogue.schema import Definitions, Policy
-
-    raw = json.loads(text)
-    definitions = Definitions.model_validate(raw["definitions"])
-    return Catalogue(definitions, Policy.model_validate(raw["policy"]), {}, raw["revision"])
 
 
 def _tags(proof: Proof) -> dict[str, str]:

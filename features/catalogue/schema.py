@@ -13,12 +13,18 @@ Words used by every measure
 *Window*: ``window_days = w`` selects what occurred in ``as_of - w < occurred_at <= as_of``; with
 ``until_days_ago = u`` the same window ends `u` days earlier. Rows count only if known at `as_of`
 (``recorded_at <= as_of``, and not replaced by then). No ``window_days``: all that is known.
-*Day*: whole UTC days counted back from `as_of`; ages are floored to whole days.
-*Covered*: every day of the window since the account's service began lies inside the table's feed. If only
-the window's beginning lies before the feed's first day: ``history_too_short``; any other hole:
-``not_delivered``. A table that the company has not connected: ``not_connected``.
+*Day*: whole UTC days counted back from `as_of`; ages are floored to whole days, so "more than 14 days" begins
+at 15. A row at midnight belongs to the day that ends there; a date without a time counts from its end.
+*Covered*: every day of the window since the account's service began lies inside the table's feed. If only the
+part before the feed's first day is missing: ``history_too_short``; any other hole, and a window wholly before the
+feed: ``not_delivered``. A window that ends before `as_of` also asks for service that began by its first day, else
+``history_too_short``.
+*Not connected*: the company delivers no such table, or not a column that the measure cannot do without (its own
+columns, and those of at least one of its rows' filters; columns with a default are always there). Where several
+reasons hold, ``not_connected`` is said first, then ``not_applicable``.
 *Service start*: the first day of the account's present run of contracts, where gaps of up to
-``lapse_grace_days`` (30) count as continuous; without contracts, ``accounts.customer_since``.
+``lapse_grace_days`` days without a contract count as continuous; without a contracts table,
+``accounts.customer_since``.
 *Person*: a usage row's ``user_id`` where ``actor`` is not ``machine`` (null counts as a person).
 """
 
@@ -82,7 +88,10 @@ class Rows(Strict):
 
 
 class KnownSince(Strict):
-    """Only rows by somebody whose first row in this table lies more than `days` before `as_of`."""
+    """Only rows by somebody whose first row in this table is more than `days` whole days old.
+
+    The feed must cover `days` more before the window: who was there then would else look new.
+    """
 
     column: Identifier
     days: Days
@@ -123,7 +132,8 @@ _COLUMNS_WANTED = {
 class NearDeadline(Strict):
     """A row within min(`days`, `term_share` x the term) before the notice deadline of a known contract.
 
-    The contract was in force when the row occurred; without a ``notice_deadline`` its ``end_date`` serves.
+    The contract was in force when the row occurred; without a ``notice_deadline`` its ``end_date`` serves. Where
+    contracts are not connected nobody can tell: the points are not added, and the rest is answered.
     """
 
     days: Days
@@ -131,7 +141,10 @@ class NearDeadline(Strict):
 
 
 class Bonus(Strict):
-    """`points` more when at least one of the measure's rows is as described."""
+    """`points` more when at least one of the measure's rows is as described.
+
+    An aggregate's bonus has a `filter` or is `near_deadline`; that of open rows is `open_longer_than_days`.
+    """
 
     points: PositiveFloat
     filter: Filter | None = None
@@ -153,6 +166,12 @@ class AggregateMeasure(Strict):
     aggregate: Aggregate
     minimum_rows: PositiveInt = 1
     bonuses: tuple[Bonus, ...] = ()
+
+    @model_validator(mode="after")
+    def _bonuses_fit(self) -> AggregateMeasure:
+        if any(bonus.open_longer_than_days is not None for bonus in self.bonuses):
+            raise ValueError('open_longer_than_days is a bonus of kind = "open_at" alone')
+        return self
 
 
 class LowSide(Strict):
@@ -182,8 +201,9 @@ class UtilisationMeasure(Strict):
     """Distinct people in the window / licences held through the last `held_days`.
 
     Licences held = min(licences in force now, licences in force `held_days` ago), so that what was bought
-    since is not counted yet; none held: ``no_base``. Rows that all name nobody (sums by day, events without
-    ``user_id``) cannot say how many distinct people there were: ``not_applicable``.
+    since is not counted yet; none held: ``no_base``. Where there are rows and none names anybody (sums by day,
+    with or without ``users``; events without ``user_id``), nobody can say how many people there were:
+    ``not_applicable``.
     """
 
     kind: Literal["utilisation"]
@@ -194,7 +214,8 @@ class UtilisationMeasure(Strict):
 class OnboardingAdoptionMeasure(Strict):
     """Distinct people active in days `from_day`..`to_day` of service / licences in force on `to_day`.
 
-    Day 1 is the service start. Before `to_day` is over, and from day `until_day` on: ``not_applicable``.
+    Day 1 is the service start. Before `to_day` is over, once service is `until_day` days old, and where the rows
+    name nobody: ``not_applicable``. No licences on `to_day`: ``no_base``.
     """
 
     kind: Literal["onboarding_adoption"]
@@ -207,9 +228,10 @@ class OnboardingAdoptionMeasure(Strict):
 class LevelChangeMeasure(Strict):
     """Licences (yearly value where either is missing) now / `days_ago` - 1.
 
-    Licences on a date = the sum over the known contracts in force then. "Now" is the smallest of today's
-    level and the level on each later start date of a contract already known (signed cuts ahead). Service
-    younger than `days_ago`: ``history_too_short``; level then 0: ``no_base``.
+    Licences on a date = the sum over the known contracts in force then: 0 where none is (-1 in the days between
+    two contracts), unknown where none in force says. "Now" is the smallest of today's level and the level on each
+    later start date of a contract already known (signed cuts ahead; unknown ones left out). Service younger than
+    `days_ago`: ``history_too_short``; level then 0: ``no_base``.
     """
 
     kind: Literal["level_change"]
@@ -219,9 +241,9 @@ class LevelChangeMeasure(Strict):
 class TrendMeasure(Strict):
     """`of` a covered day over `recent_days` / the same over the `baseline_days` before them.
 
-    Where the rows name no people in either window, `fallback` is used. Fewer than `minimum_baseline_days`
-    covered days of service in the baseline: ``history_too_short``; a baseline of 0: ``no_base``; no
-    covered recent day: ``not_delivered``.
+    Where `of` is 0 in both windows (the rows name no people, or the column is not delivered), `fallback` is used.
+    In this order: fewer than `minimum_baseline_days` covered days of service in the baseline:
+    ``history_too_short``; no covered recent day: ``not_delivered``; a baseline of 0: ``no_base``.
     """
 
     kind: Literal["trend"]
@@ -235,7 +257,8 @@ class TrendMeasure(Strict):
 class RecencyMeasure(Strict):
     """Whole days since the last row; never: whole days since service start.
 
-    Unknown (``not_delivered``) where the feed does not cover every day since that last row.
+    Unknown (``not_delivered``) where the feed does not cover every day after that of the last row; for an account
+    without rows, every day since service start is asked for (``history_too_short`` where the feed began later).
     """
 
     kind: Literal["recency"]
@@ -245,9 +268,10 @@ class RecencyMeasure(Strict):
 class BreadthMeasure(Strict):
     """Distinct values of `column` in the window / those that the account's plan offers.
 
-    The plan is that of the contract in force with the most licences. Offered: the `plans` table's features
-    valid at `as_of`; without that table, the values that any account of the plan showed in the same window
-    (a reference value per plan and `as_of`). Nothing offered: ``no_base``.
+    The plan is that of the contract in force with the most licences (ties: the most value, then the greatest
+    contract_id); contracts not connected: ``not_connected``. Offered: the `plans` table's features valid at
+    `as_of`; without that table, the values that any account of the plan showed in the same window (a reference
+    value per plan and `as_of`; contracts that name no plan are one plan). Nothing offered: ``no_base``.
     """
 
     kind: Literal["breadth"]
@@ -260,7 +284,7 @@ class BreadthMeasure(Strict):
 class NewnessMeasure(Strict):
     """Whole days since any value of any of `columns` was seen for the first time for this account.
 
-    Service younger than `history_days`, or fewer covered days than that: ``history_too_short``. No rows at
+    The last `history_days` must be covered; then, service younger than that: ``history_too_short``. No rows at
     all: days since service start.
     """
 
@@ -284,12 +308,21 @@ class MedianDurationMeasure(Strict):
 
 
 class OpenAtMeasure(Strict):
-    """Rows open at `as_of`, and those that ended in the last `ended_within_days` (0: none of them)."""
+    """Rows open at `as_of`, and those that ended in the last `ended_within_days` (0: none of them).
+
+    The last `ended_within_days` days, and at least one, must be covered. Rows without an end are open.
+    """
 
     kind: Literal["open_at"]
     rows: Rows
     ended_within_days: Annotated[int, Field(ge=0)] = 0
     bonuses: tuple[Bonus, ...] = ()
+
+    @model_validator(mode="after")
+    def _bonuses_fit(self) -> OpenAtMeasure:
+        if any(bonus.open_longer_than_days is None for bonus in self.bonuses):
+            raise ValueError('a bonus of kind = "open_at" is open_longer_than_days')
+        return self
 
 
 class LatestMeasure(Strict):
@@ -306,7 +339,11 @@ class LatestMeasure(Strict):
 
 
 class DeltaMeasure(Strict):
-    """Mean over respondents of (latest - the one before), both in the window; no pair: ``too_few``."""
+    """Mean over respondents of (latest - the one before), both in the window; no pair: ``too_few``.
+
+    Answers without a respondent make no pair. A pair found is answered even where the window begins before the
+    feed (what is older could not change it); any other hole: ``not_delivered``.
+    """
 
     kind: Literal["delta"]
     rows: Rows
@@ -316,7 +353,10 @@ class DeltaMeasure(Strict):
 
 
 class BlocksMeasure(Strict):
-    """Of the last `blocks` blocks of `block_days`, how many hold more rows of `more` than of `than`."""
+    """Of the last `blocks` blocks of `block_days`, how many hold more rows of `more` than of `than`.
+
+    All the blocks must be covered.
+    """
 
     kind: Literal["blocks"]
     table: Identifier
@@ -330,8 +370,8 @@ class SilenceMeasure(Strict):
     """Whole days since the last row, for accounts that were steady before it.
 
     Steady: rows in at least `active_blocks` of the `of_blocks` blocks of `block_days` that end with the last
-    row. Not steady, or the last row older than `kept_days`: ``not_applicable``. Needs every day since the
-    last row covered, else ``not_delivered``.
+    row. Not steady, or the last row older than `kept_days`: ``not_applicable``. Needs every day after that of
+    the last row covered, else ``not_delivered``.
     """
 
     kind: Literal["silence"]
@@ -343,7 +383,7 @@ class SilenceMeasure(Strict):
 
 
 class AtLeast(Strict):
-    """At least `rows` rows."""
+    """At least `rows` of the aggregate; so many seen hold also where the window is not wholly covered."""
 
     when: Literal["at_least"]
     aggregate: Aggregate
@@ -351,7 +391,7 @@ class AtLeast(Strict):
 
 
 class NoRows(Strict):
-    """No row at all in the window."""
+    """No row at all in the window; a row seen answers "no", covered or not."""
 
     when: Literal["no_rows"]
     aggregate: Aggregate
@@ -360,8 +400,9 @@ class NoRows(Strict):
 class LatestAtMost(Strict):
     """The latest `column` of some respondent in the window is at most `at_most`.
 
-    With `roles`, that respondent is a contact in one of those roles at `as_of` (needs ``contacts``). Nobody
-    answered: ``too_few``.
+    With `roles`, that respondent is a contact in one of those roles at `as_of`. Nobody answered: ``too_few``.
+    Nobody at most `at_most`: clear, also without ``contacts``; somebody, and ``contacts`` not connected:
+    ``not_connected``.
     """
 
     when: Literal["latest_at_most"]
@@ -376,7 +417,8 @@ class LatestAtMost(Strict):
 class AboveOwnRate(Strict):
     """More rows a covered day than in the `baseline_days` before the aggregate's window.
 
-    Fewer than `minimum_baseline_days` covered days of service in the baseline: ``history_too_short``.
+    The aggregate's own window must be covered whole. Fewer than `minimum_baseline_days` covered days of service in
+    the baseline: ``history_too_short``.
     """
 
     when: Literal["above_own_rate"]
@@ -384,9 +426,18 @@ class AboveOwnRate(Strict):
     baseline_days: Days
     minimum_baseline_days: Days
 
+    @model_validator(mode="after")
+    def _has_a_window(self) -> AboveOwnRate:
+        if self.aggregate.window_days is None:
+            raise ValueError("the aggregate has window_days: the rate before them is what it is compared with")
+        return self
+
 
 class ContactLost(Strict):
     """What became of the contacts in `roles` (of `fallback_roles` where the account never had one).
+
+    A contact's next row, also one announced ahead, ends the one before on the day before it begins. A leaving date
+    or new title `window_days` days ago still counts, since dates count from their end.
 
     Over the window, with departures already known ahead counted. ``change = "gone"``: nobody holds the role
     at `as_of` (or will after a departure already known), and none of the leavers has a successor who was
@@ -465,7 +516,10 @@ class UnlessSignal(Strict):
 
 
 class Applies(Strict):
-    """When a signal can be asked at all; otherwise ``Unknown(not_applicable)``."""
+    """When a signal can be asked at all; otherwise ``Unknown(not_applicable)``.
+
+    Where the stage is not known, it is none of `stages`: that onboarding is over cannot be established.
+    """
 
     stages: tuple[str, ...] = ()  # empty: in every stage
     unless: UnlessSignal | None = None
@@ -486,7 +540,11 @@ class Signal(Strict):
 
 
 class Factor(Strict):
-    """One qualitative success factor, rated 1 (weak) to 5 (strong) by people."""
+    """One qualitative success factor, rated 1 (weak) to 5 (strong) by people.
+
+    The latest rating counts. It is unknown once it is more than `unknown_after_days` old, or once another CSM has
+    been recorded for the account since, even if the former one came back.
+    """
 
     area: Identifier
     question: str
@@ -511,7 +569,8 @@ class Context(Strict):
     ``tenure_days``, ``stage``, ``licences``, ``arr``, ``plan``, ``contract_length_days``) or, as
     ``accounts.COLUMN``, a column of the accounts table. A category's `codebook` lists its values in code
     order (0, 1, …); values not listed are unknown. Without a codebook it is recorded when a model is
-    trained and travels with the contract. Instead of `of`, a `measure` (a second window of a signal, for an
+    trained and travels with the contract. Contract length is that of the contract in force with the most value.
+    Instead of `of`, a `measure` (a second window of a signal, for an
     opportunity). `in_model = false`: shown only.
     """
 
@@ -530,7 +589,12 @@ class Context(Strict):
 
 
 class Stages(Strict):
-    """Edges of the lifecycle stages, in whole days since service start; the renewal window wins."""
+    """Edges of the lifecycle stages, in whole days since service start; the renewal window wins.
+
+    The renewal window: at most `renewal_window_days` to the next notice deadline, else to the next end, of
+    contracts that no known one follows (later, yet to begin, within the grace). A deadline that has passed is
+    none; a contract with an open end is followed by nothing.
+    """
 
     onboarding_days: Days
     adoption_days: Days

@@ -20,7 +20,7 @@ from features.errors import ReadingError
 from features.measures.queries import Queries
 
 MOST_DATES = 62  # bits of a signed 64-bit integer, less the sign and one to spare
-FIRST_DAY, LAST_DAY = dt.date(1990, 1, 1), dt.date(2100, 1, 1)
+FIRST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 
 
 @ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
@@ -37,7 +37,7 @@ class Calendar:
     queries
         Where two small tables are stored, under `name`.
     dates
-        From 1990 to 2099.
+        Between :data:`FIRST_DAY` and :data:`LAST_DAY`.
     name
         The prefix of those tables.
 

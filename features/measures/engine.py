@@ -22,16 +22,17 @@ from features.catalogue.schema import Definitions, Stages
 from features.measures import kinds, service
 from features.measures.calendar import Calendar
 from features.measures.coverage import Coverage, spans
-from features.measures.kinds import Answer, Known
-from features.measures.quantities import CsmSince, Quantity, Rating, Scope
+from features.measures.known import Answer, Known, answer_unless
+from features.measures.quantities import CsmSince, Rating
 from features.measures.queries import Queries
+from features.measures.rows import SECONDS_A_DAY, Quantity, Scope
 from features.readings import KNOWN_LETTER, UnknownReason
 from features.sources.contract import table_contracts
+from features.vectors import Floats
 
 if TYPE_CHECKING:
     from features.sources import Database
 
-Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
 
 EPOCH = dt.datetime(1970, 1, 1)
@@ -99,7 +100,7 @@ class Pass:
         self._connected = frozenset(database.tables)
         self._say_how_to_store()
         moments = np.array([(date - EPOCH).total_seconds() for date in as_of])
-        self._seconds, self._day = moments, np.floor(moments / 86_400)
+        self._seconds, self._day = moments, np.floor(moments / SECONDS_A_DAY)
 
     def _say_how_to_store(self) -> None:
         """Rows with their place among the dates, stored once, when the first quantity asks for them."""
@@ -158,7 +159,6 @@ class Pass:
     # --- facts ------------------------------------------------------------------------------------------------
 
     def _service(self) -> dict[str, Any]:
-        accounts = self._account_attributes(("customer_since",))
         facts: dict[str, Any] = {
             name: np.full(self._size, np.nan)
             for name in (
@@ -178,7 +178,7 @@ class Pass:
             )
             facts["plan"][facts["plan"] == ""] = None
         else:
-            facts["service_start"] = accounts["customer_since"]
+            facts["service_start"] = self._account_attributes(("customer_since",))["customer_since"]
         return facts
 
     def _account_attributes(self, columns: Sequence[str]) -> dict[str, Any]:
@@ -397,8 +397,8 @@ def _read(
 def _factor(name: str, unknown_after_days: int, known: Known) -> tuple[Answer, Floats]:
     """The latest rating, unknown once too old or made for another CSM; and its age in whole days."""
     rating, made = known.number(Rating(name, "rating")), known.number(Rating(name, "at"))
-    age = np.floor((known.seconds - made) / 86_400)
-    answer = kinds.answer_unless(
+    age = np.floor((known.seconds - made) / SECONDS_A_DAY)
+    answer = answer_unless(
         rating,
         (np.full(known.size, "assessments" not in known.connected), UnknownReason.NOT_CONNECTED),
         (np.isnan(rating), UnknownReason.NOT_RATED),

@@ -1,172 +1,44 @@
 """What each measure kind makes of its quantities: a value, or the reason why there is none.
 
-One function a kind, vectorised over n pairs of account and date. The order of reasons, where several hold:
-not connected, not applicable, not delivered or too short a history, too few, nothing to divide by.
+One function a kind, vectorised over n pairs of account and date.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from features.catalogue import schema
-from features.measures.coverage import Coverage
+from features.measures.conditions import judged
+from features.measures.contracts import Level, LevelAhead, NearDeadlineRows, Offered
+from features.measures.coverage import Letters
+from features.measures.known import Answer, Known, Mask, answer_unless, covered_for, divided
 from features.measures.quantities import (
-    SECONDS_A_DAY,
     ActiveBlocks,
     Answers,
-    ContactState,
     Duration,
+    DurationNumber,
     LastDebut,
     LastTime,
-    Level,
-    LevelAhead,
     Nameless,
-    NearDeadlineRows,
-    Offered,
     OpenAt,
-    Quantity,
     ServiceWindow,
     Total,
 )
+from features.measures.rows import SECONDS_A_DAY
 from features.readings import KNOWN_LETTER, UnknownReason
-
-Floats = npt.NDArray[np.float64]
-Letters = npt.NDArray[np.str_]
-Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Shape (n,) values (NaN where unknown) and letters (``.`` where known)."""
-
-    values: Floats
-    letters: Letters
-
-
-@dataclass
-class Known:
-    """What is known of n pairs of account and date; asks for quantities, and remembers which were asked for.
-
-    Measures are read twice: first with n = 0, to learn which quantities they need; then with the numbers.
-    """
-
-    size: int
-    day: Floats  # the date's day since 1970
-    seconds: Floats  # the date's moment, seconds since 1970
-    service_start: Floats  # day since 1970, NaN unknown
-    stage: npt.NDArray[np.str_]  # "" unknown
-    coverage: Coverage
-    connected: frozenset[str]
-    delivered: Mapping[str, frozenset[str]]  # per table: the columns that the company delivers, or that default
-    ended_columns: Mapping[str, str]
-    numbers: dict[Quantity, Floats] = field(default_factory=dict)
-    asked: dict[Quantity, None] = field(default_factory=dict)
-
-    def number(self, quantity: Quantity) -> Floats:
-        """Shape (n,): the quantity, NaN where there are no rows."""
-        if quantity.table not in self.connected:
-            return np.full(self.size, np.nan)
-        self.asked[quantity] = None
-        return self.numbers.get(quantity, np.full(self.size, np.nan))
-
-    def count(self, quantity: Quantity) -> Floats:
-        """Shape (n,): the quantity, 0 where there are no rows."""
-        return np.nan_to_num(self.number(quantity), nan=0.0)
-
-    def unread(self, rows: schema.Rows, *columns: str) -> tuple[Mask, UnknownReason]:
-        """Whether the rows cannot be told apart: a column is not delivered, and null must not read as "none".
-
-        One filter whose columns are all there is enough: what it matches is known.
-        """
-        there = self.delivered.get(rows.table, frozenset()) | {"day"}
-        filters = rows.any_of or ({},)
-        readable = any(set(chosen) <= there for chosen in filters) and set(columns) <= there
-        return np.full(self.size, not readable), UnknownReason.NOT_CONNECTED
-
-    def service_days(self) -> Floats:
-        """Shape (n,): whole days since service start; NaN unknown."""
-        return self.day - self.service_start
-
-    def window(self, table: str, window_days: int | None, until_days_ago: int = 0) -> Letters:
-        """Shape (n,): whether the window is covered, from service start on."""
-        end = self.day - until_days_ago
-        if window_days is None:
-            return self.since(table, np.full(self.size, -np.inf))
-        start = end - window_days
-        letters = self.coverage.status(table, np.fmax(start, self.service_start), end)
-        if until_days_ago:
-            # An earlier window says nothing of an account that was not there through all of it.
-            return first_reason(letters, (self.service_start > start, UnknownReason.HISTORY_TOO_SHORT))
-        return letters
-
-    def since(self, table: str, start: Floats) -> Letters:
-        """Shape (n,): whether every day from `start` (or service start, if later) is covered."""
-        if table not in self.coverage.spans:
-            return np.full(self.size, UnknownReason.NOT_CONNECTED.letter)
-        begin = np.fmax(start, self.service_start)
-        begin = np.where(np.isfinite(begin), begin, self.coverage.first_day(table))
-        begin = np.where(np.isfinite(begin), begin, self.day - 1)
-        return self.coverage.status(table, begin, self.day)
-
-
-def first_reason(*reasons: Letters | tuple[Mask, UnknownReason]) -> Letters:
-    """Combine reasons, the first that holds wins; pairs of (where, why) or letters."""
-    letters: Letters | None = None
-    for reason in reasons:
-        new = np.where(reason[0], reason[1].letter, KNOWN_LETTER) if isinstance(reason, tuple) else reason
-        letters = new if letters is None else np.where(letters == KNOWN_LETTER, new, letters)
-    assert letters is not None
-    return letters
-
-
-def answer_unless(values: Floats, *reasons: Letters | tuple[Mask, UnknownReason]) -> Answer:
-    """Give `values` where none of the reasons holds; not connected and not applicable come before all others."""
-    letters = _in_order(first_reason(*reasons), reasons)
-    return Answer(np.where(letters == KNOWN_LETTER, values, np.nan), letters)
-
-
-def _in_order(letters: Letters, reasons: tuple[Letters | tuple[Mask, UnknownReason], ...]) -> Letters:
-    """Not connected, then not applicable, win over whatever was found first."""
-    for reason in (UnknownReason.NOT_APPLICABLE, UnknownReason.NOT_CONNECTED):
-        for given in reasons:
-            if isinstance(given, tuple):
-                holds = given[0] if given[1] is reason else np.zeros(len(letters), dtype=bool)
-            else:
-                holds = given == reason.letter
-            letters = np.where(holds, reason.letter, letters)
-    return letters
-
-
-def _divided(numerator: Floats, denominator: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return numerator / denominator
-
-
-def _covered(aggregate: schema.Aggregate, known: Known) -> Letters:
-    reach, since = aggregate.window_days, aggregate.by_known_since
-    if reach is not None and since is not None:
-        reach += since.days
-    columns = (*aggregate.columns, since.column) if since is not None else aggregate.columns
-    return first_reason(
-        known.unread(aggregate, *columns), known.window(aggregate.table, reach, aggregate.until_days_ago)
-    )
-
-
-# --- one function a kind --------------------------------------------------------------------------------------
+from features.vectors import Floats
 
 
 def _aggregate(measure: schema.AggregateMeasure, known: Known) -> Answer:
     aggregate = measure.aggregate
-    covered = _covered(aggregate, known)
+    covered = covered_for(aggregate, known)
     if aggregate.of == "mean":
         total = known.count(Total(aggregate.model_copy(update={"of": "sum"})))
         rows = known.count(Total(aggregate, given_only=True))
-        return answer_unless(_divided(total, rows), covered, (rows < measure.minimum_rows, UnknownReason.TOO_FEW))
+        return answer_unless(divided(total, rows), covered, (rows < measure.minimum_rows, UnknownReason.TOO_FEW))
     value = known.count(Total(aggregate))
     for bonus in measure.bonuses:
         value = value + bonus.points * (_bonus(bonus, aggregate, known) > 0)
@@ -178,14 +50,14 @@ def _bonus(bonus: schema.Bonus, aggregate: schema.Aggregate, known: Known) -> Fl
         if "contracts" not in known.connected:
             return np.zeros(known.size)
         return known.count(NearDeadlineRows(aggregate, bonus.near_deadline))
-    assert bonus.filter is not None
+    assert bonus.filter is not None  # the schema asks for one of the two
     narrowed = tuple({**chosen, **bonus.filter} for chosen in aggregate.any_of or ({},))
     return known.count(Total(aggregate.model_copy(update={"of": "rows", "columns": (), "any_of": narrowed})))
 
 
 def _ratio(measure: schema.RatioMeasure, known: Known) -> Answer:
     of, per = known.count(Total(measure.of)), known.count(Total(measure.per))
-    value = _divided(of, per) * measure.scale
+    value = divided(of, per) * measure.scale
     low_side, comfortable = measure.low_side, measure.comfortable
     if low_side is not None and comfortable is not None and comfortable.at_least is not None:
         table = low_side.and_none_of.table
@@ -197,7 +69,7 @@ def _ratio(measure: schema.RatioMeasure, known: Known) -> Answer:
         )
         value = np.where(judged, value, np.fmax(value, comfortable.at_least))
     return answer_unless(
-        value, _covered(measure.of, known), _covered(measure.per, known), (per == 0, UnknownReason.NO_BASE)
+        value, covered_for(measure.of, known), covered_for(measure.per, known), (per == 0, UnknownReason.NO_BASE)
     )
 
 
@@ -211,10 +83,10 @@ def _utilisation(measure: schema.UtilisationMeasure, known: Known) -> Answer:
     now, before = known.number(Level("licences")), known.number(Level("licences", measure.held_days))
     held = np.where(np.isnan(now) | np.isnan(before), 0.0, np.fmin(now, before))
     return answer_unless(
-        _divided(people, held),
+        divided(people, held),
         _without_contracts(known),
         ((people == 0) & (sums > 0), UnknownReason.NOT_APPLICABLE),
-        _covered(measure.people, known),
+        covered_for(measure.people, known),
         (held <= 0, UnknownReason.NO_BASE),
     )
 
@@ -230,7 +102,7 @@ def _onboarding(measure: schema.OnboardingAdoptionMeasure, known: Known) -> Answ
     end = known.service_start + measure.to_day
     outside = ~((served >= measure.to_day) & (served < measure.until_day))
     return answer_unless(
-        _divided(people, licences),
+        divided(people, licences),
         known.unread(measure.people, *measure.people.columns),
         (outside | ((people == 0) & (sums > 0)), UnknownReason.NOT_APPLICABLE),
         known.coverage.status(measure.people.table, np.nan_to_num(start), np.nan_to_num(end)),
@@ -250,7 +122,7 @@ def _level_change(measure: schema.LevelChangeMeasure, known: Known) -> Answer:
     lowest = np.where(usable, lowest, np.where(np.isnan(now_value), np.nan, lowest_value))
     before = np.where(usable, before, before_value)
     return answer_unless(
-        _divided(lowest, before) - 1.0,
+        divided(lowest, before) - 1.0,
         _without_contracts(known),
         (~(known.service_days() >= measure.days_ago), UnknownReason.HISTORY_TOO_SHORT),
         (~(before > 0) | np.isnan(lowest), UnknownReason.NO_BASE),
@@ -278,7 +150,7 @@ def _trend(measure: schema.TrendMeasure, known: Known) -> Answer:
     baseline_start = np.fmax(turn - measure.baseline_days, known.service_start)
     baseline_days = known.coverage.days(table, baseline_start, turn)
     return answer_unless(
-        _divided(_divided(recent, recent_days), _divided(baseline, baseline_days)),
+        divided(divided(recent, recent_days), divided(baseline, baseline_days)),
         (baseline_days < measure.minimum_baseline_days, UnknownReason.HISTORY_TOO_SHORT),
         (recent_days == 0, UnknownReason.NOT_DELIVERED),
         (baseline == 0, UnknownReason.NO_BASE),
@@ -333,7 +205,7 @@ def _breadth(measure: schema.BreadthMeasure, known: Known) -> Answer:
         )
     )
     return answer_unless(
-        _divided(used, offered),
+        divided(used, offered),
         known.unread(measure.rows, measure.column),
         known.window(measure.rows.table, measure.window_days, measure.until_days_ago),
         (offered == 0, UnknownReason.NO_BASE),
@@ -356,12 +228,12 @@ def _newness(measure: schema.NewnessMeasure, known: Known) -> Answer:
 def _median_duration(measure: schema.MedianDurationMeasure, known: Known) -> Answer:
     ended = known.ended_columns.get(measure.rows.table, "")
 
-    def of(number: str) -> Duration:
+    def of(number: DurationNumber) -> Duration:
         return Duration(measure.rows, ended, measure.window_days, number)
 
     company = known.count(of("company_median"))
     return answer_unless(
-        _divided(known.number(of("median")), company),
+        divided(known.number(of("median")), company),
         known.unread(measure.rows, ended),
         known.window(measure.rows.table, measure.window_days),
         (known.count(of("count")) < measure.minimum_rows, UnknownReason.TOO_FEW),
@@ -426,118 +298,16 @@ def _silence(measure: schema.SilenceMeasure, known: Known) -> Answer:
     return answer_unless(since, (~steady, UnknownReason.NOT_APPLICABLE), _never_short(covered, ~np.isnan(last)))
 
 
-@dataclass(frozen=True)
-class _Judged:
-    holds: Mask
-    letters: Letters
-
-
-def _condition(condition: Any, known: Known) -> _Judged:
-    return _CONDITIONS[type(condition)](condition, known)
-
-
-def _at_least(condition: schema.AtLeast, known: Known) -> _Judged:
-    holds = known.count(Total(condition.aggregate)) >= condition.rows
-    # Seen is seen, whatever the holes hide.
-    return _Judged(holds, np.where(holds, KNOWN_LETTER, _covered(condition.aggregate, known)))
-
-
-def _no_rows(condition: schema.NoRows, known: Known) -> _Judged:
-    rows, covered = known.count(Total(condition.aggregate)), _covered(condition.aggregate, known)
-    # Somebody was seen: the condition fails whatever the holes hide.
-    return _Judged((rows == 0) & (covered == KNOWN_LETTER), np.where(rows > 0, KNOWN_LETTER, covered))
-
-
-def _latest_at_most(condition: schema.LatestAtMost, known: Known) -> _Judged:
-    def answers(number: str) -> Floats:
-        return known.number(
-            Answers(
-                condition.rows,
-                condition.by,
-                condition.column,
-                condition.window_days,
-                number,
-                condition.at_most,
-                condition.roles if number == "low_in_role" else (),
-            )
-        )
-
-    low = answers("low")
-    covered = known.window(condition.rows.table, condition.window_days)
-    unread = known.unread(condition.rows, condition.column)
-    letters = first_reason(unread, covered, (np.isnan(low), UnknownReason.TOO_FEW))
-    if not condition.roles:
-        return _Judged(np.nan_to_num(low) > 0, letters)
-    if "contacts" not in known.connected:
-        unjudged = (letters == KNOWN_LETTER) & (low > 0)
-        return _Judged(
-            np.zeros(known.size, dtype=bool),
-            np.where(unjudged, UnknownReason.NOT_CONNECTED.letter, letters),
-        )
-    return _Judged(np.nan_to_num(answers("low_in_role")) > 0, letters)
-
-
-def _above_own_rate(condition: schema.AboveOwnRate, known: Known) -> _Judged:
-    aggregate = condition.aggregate
-    assert aggregate.window_days is not None  # checked when the catalogue is loaded
-    if aggregate.table not in known.connected:
-        return _Judged(np.zeros(known.size, dtype=bool), np.full(known.size, UnknownReason.NOT_CONNECTED.letter))
-    recent = known.count(Total(aggregate))
-    earlier = aggregate.model_copy(
-        update={"window_days": condition.baseline_days, "until_days_ago": aggregate.window_days}
-    )
-    baseline = known.count(Total(earlier))
-    turn = known.day - aggregate.window_days
-    start = np.fmax(turn - condition.baseline_days, known.service_start)
-    baseline_days = known.coverage.days(aggregate.table, start, turn)
-    recent_days = known.coverage.days(aggregate.table, np.fmax(turn, known.service_start), known.day)
-    letters = first_reason(
-        _covered(aggregate, known),
-        (baseline_days < condition.minimum_baseline_days, UnknownReason.HISTORY_TOO_SHORT),
-    )
-    holds = _divided(recent, recent_days) > _divided(baseline, baseline_days)
-    return _Judged(holds & (letters == KNOWN_LETTER), letters)
-
-
-def _contact_lost(condition: schema.ContactLost, known: Known) -> _Judged:
-    def people(roles: tuple[str, ...], number: str) -> Floats:
-        return known.count(ContactState(roles, condition.window_days, number))
-
-    ever = people(condition.roles, "ever") > 0
-
-    def of(number: str) -> Floats:
-        own = people(condition.roles, number)
-        if not condition.fallback_roles:
-            return own
-        return np.where(ever, own, people(condition.fallback_roles, number))
-
-    staying, left, succeeded = of("staying"), of("left"), of("succeeded")
-    if condition.change == "gone":
-        holds = (staying == 0) & (succeeded == 0)
-    else:
-        holds = (staying > 0) & ((left > 0) | (of("new_title") > 0))
-    return _Judged(holds, known.window("contacts", condition.window_days))
-
-
-_CONDITIONS: dict[type, Callable[[Any, Known], _Judged]] = {
-    schema.AtLeast: _at_least,
-    schema.NoRows: _no_rows,
-    schema.LatestAtMost: _latest_at_most,
-    schema.AboveOwnRate: _above_own_rate,
-    schema.ContactLost: _contact_lost,
-}
-
-
 def _coded(measure: schema.CodedMeasure, known: Known) -> Answer:
     value = np.zeros(known.size)
     letters = np.full(known.size, KNOWN_LETTER)
     for code in sorted(measure.codes, key=lambda code: code.code):
-        judged = _condition(code.condition, known)
-        holds = judged.holds & (judged.letters == KNOWN_LETTER)
-        unjudged = judged.letters != KNOWN_LETTER
+        found = judged(code.condition, known)
+        holds = found.holds & (found.letters == KNOWN_LETTER)
+        unjudged = found.letters != KNOWN_LETTER
         value = np.where(holds, float(code.code), value)
         # A code that holds settles the answer; one that cannot be judged unsettles a clear one only.
-        letters = np.where(holds, KNOWN_LETTER, np.where(unjudged & (value == 0), judged.letters, letters))
+        letters = np.where(holds, KNOWN_LETTER, np.where(unjudged & (value == 0), found.letters, letters))
     return Answer(np.where(letters == KNOWN_LETTER, value, np.nan), letters)
 
 

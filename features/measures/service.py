@@ -9,9 +9,17 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from features.measures.quantities import at_dates, days, leading_plan, whenever_known
+from features.measures.rows import FAR, at_dates, days, whenever_known
 
-LAST_DAY = ibis.date("9999-12-31")
+
+def in_force(known: ir.Table, day: ir.Value) -> ir.BooleanValue:
+    """Whether each contract (with ``last_day``) has begun by the day and not ended before it."""
+    return (known.start_date <= day) & (known.last_day >= day)
+
+
+def with_last_day(contracts: ir.Table) -> ir.Table:
+    """Add ``last_day``: a contract's end, or far ahead where it has none."""
+    return contracts.mutate(last_day=contracts.end_date.fill_null(ibis.literal(FAR.date(), type="date")))
 
 
 def agreements(contracts: ir.Table, bits: ir.Table, grace_days: int) -> ir.Table:
@@ -21,7 +29,7 @@ def agreements(contracts: ir.Table, bits: ir.Table, grace_days: int) -> ir.Table
     ``service_start`` (the first day of the account's present run of contracts, gaps of up to `grace_days`
     allowed; null before the first begins). An account that came back after a longer gap starts again.
     """
-    known = at_dates(whenever_known(contracts), bits).mutate(last_day=ibis.coalesce(ibis._.end_date, LAST_DAY))
+    known = with_last_day(at_dates(whenever_known(contracts), bits))
     begun = known.filter(known.start_date <= known.day)
     earlier = ibis.window(
         group_by=["account_id", "i"],
@@ -39,10 +47,11 @@ def facts(known: ir.Table, grace_days: int) -> ir.Table:
 
     ``service_start``; ``in_force`` (contracts); ``licences``, ``arr`` (sums over those; null where all are);
     ``days_to_notice_deadline`` and ``days_to_renewal`` (the nearest notice deadline and end that lie ahead, of
-    contracts without one already signed to follow within the grace); ``plan`` and ``contract_length_days`` of
-    the leading contract; ``last_end`` (of those begun; far ahead where open); ``under_notice``.
+    contracts without one already signed to follow within the grace); ``plan`` of the contract with the most
+    licences; ``contract_length_days`` of the one with the most value; ``last_end`` (of those begun; far ahead
+    where open); ``under_notice``.
     """
-    held = known.filter((known.start_date <= known.day) & (known.last_day >= known.day))
+    held = known.filter(in_force(known, known.day))
     keys = ["account_id", "i"]
     now = held.group_by(keys).agg(
         in_force=held.count(),
@@ -91,14 +100,20 @@ def _ahead(known: ir.Table, grace_days: int) -> ir.Table:
     )
 
 
+def leading_plan(held: ir.Table) -> ir.Table:
+    """Per account and date, the plan of the contract with the most licences (ties: value, then the key)."""
+    first = _first_by(held, "licences", "arr")
+    return first.select("account_id", "i", plan=first.plan.fill_null(""))
+
+
 def _length(held: ir.Table) -> ir.Table:
-    order = ibis.window(
-        group_by=["account_id", "i"],
-        order_by=[held.arr.fill_null(-1.0).desc(), held.licences.fill_null(-1.0).desc(), held.row_key.desc()],
-    )
-    first = held.mutate(place=ibis.row_number().over(order)).filter(ibis._.place == 0)
-    return first.select(
-        "account_id",
-        "i",
-        contract_length_days=(first.end_date.delta(first.start_date, unit="day") + 1).cast("float64"),
-    )
+    first = _first_by(held, "arr", "licences")
+    days_long = first.end_date.delta(first.start_date, unit="day") + 1
+    return first.select("account_id", "i", contract_length_days=days_long.cast("float64"))
+
+
+def _first_by(held: ir.Table, *amounts: str) -> ir.Table:
+    """Per account and date, the contract with the most of the first amount, then of the next, then by key."""
+    order = [*(held[amount].fill_null(-1.0).desc() for amount in amounts), held.row_key.desc()]
+    within = ibis.window(group_by=["account_id", "i"], order_by=order)
+    return held.mutate(place=ibis.row_number().over(within)).filter(ibis._.place == 0)

@@ -18,7 +18,7 @@ from models.booster import booster_text
 from models.bundle import Bundle
 from models.calibration import Platt
 from models.design import design_matrix, training_medians
-from models.scorecard import Scorecard, mean_severities
+from models.scorecard import Scorecard
 from models.signs import judge
 
 CODEBOOKS = {"plan": ("basic", "pro", "enterprise"), "industry": ("retail", "bank"), "region": ("emea", "apac")}
@@ -136,9 +136,10 @@ def a_bundle_of(catalogue: Catalogue, vectors: Vectors, *, trees: int = 60, **ch
     rng = np.random.default_rng(5)
     scorecard = Scorecard.prior(vectors.contract, catalogue, 0.2)
     judgements = judge(vectors, catalogue.policy, catalogue.definitions)
-    scorecard = scorecard.refitted(
-        scorecard.coefficients, mean_severities(judgements, scorecard.mean_severity), scorecard.intercept
-    )
+    known = ~np.isnan(judgements.severity)
+    worse = np.where(known, judgements.severity, 0.0).sum(axis=0)
+    means = np.where(known.any(axis=0), worse / np.maximum(known.sum(axis=0), 1), scorecard.mean_severity)
+    scorecard = scorecard.refitted(scorecard.coefficients, means, scorecard.intercept)
     start = scorecard.log_odds(judgements)
     hidden = np.isnan(vectors.values[:, vectors.contract.item_positions]).mean(axis=1)
     together = (vectors.column("usage_trend") < 0.8) & (vectors.column("licences") > 200)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError
-from models.scorecard import Scorecard, mean_severities, scorecard_terms
+from models.scorecard import Scorecard, scorecard_terms
 from models.signs import judge
 
 
@@ -77,15 +77,6 @@ def test_log_odds_are_linear_in_the_terms(prior: Scorecard, some_vectors: Any, c
 def test_parts_and_intercept_add_up(prior: Scorecard, some_vectors: Any, catalogue: Any) -> None:
     judgements = judge(some_vectors(100), catalogue.policy, catalogue.definitions)
     assert np.allclose(prior.intercept + prior.parts(judgements).sum(axis=1), prior.log_odds(judgements))
-
-
-def test_mean_severities_are_over_the_known_and_the_prior_where_nothing_is(
-    prior: Scorecard, an_account: Any, catalogue: Any
-) -> None:
-    judgements = judge(an_account(usage_trend=0.8), catalogue.policy, catalogue.definitions)
-    means = dict(zip(prior.items, mean_severities(judgements, prior.mean_severity), strict=True))
-    assert means["usage_trend"] == pytest.approx(0.5)
-    assert means["nps_score"] == 0.2
 
 
 def test_json_keeps_every_number_and_the_policy(prior: Scorecard) -> None:

@@ -21,7 +21,7 @@ from models.thresholds import BAND_NAMES
 
 H, N, U = "healthy", "not_so_healthy", "unhealthy"
 
-# DOMAIN §2, by hand: signal -> (value, band, severity). A value on an edge belongs to the healthier band.
+# Our playbook, by hand: signal -> (value, band, severity). A value on an edge belongs to the healthier band.
 TABLE: dict[str, list[tuple[float, str, float]]] = {
     "licence_utilisation": [(0.7, H, 0), (0.6, H, 0), (0.45, N, 0.5), (0.3, N, 1), (0.29, U, 1)],
     "licence_change": [(0.1, H, 0), (0.0, H, 0), (-0.1, N, 0.5), (-0.2, N, 1), (-0.21, U, 1)],

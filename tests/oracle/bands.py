@@ -1,4 +1,4 @@
-"""The band of one reading, as the playbook's thresholds say it (DOMAIN §2)."""
+"""The band of one reading, as the playbook's thresholds say it."""
 
 from __future__ import annotations
 

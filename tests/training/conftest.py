@@ -24,6 +24,7 @@ def quick() -> Recipe:
     return recipe.model_copy(
         update={
             "booster": recipe.booster.model_copy(update={"max_rounds": 60, "learning_rate": 0.1}),
+            "folds": recipe.folds.model_copy(update={"origins": 3}),
             "evaluation": recipe.evaluation.model_copy(update={"bootstrap_repeats": 100}),
         }
     )
@@ -32,7 +33,7 @@ def quick() -> Recipe:
 @pytest.fixture(scope="session")
 def company() -> Made:
     """A company in which some signals go with churn."""
-    return a_company(accounts=700)
+    return a_company(accounts=550)
 
 
 def snapshots_of(made: Made) -> Snapshots:

@@ -14,9 +14,10 @@ import pytest
 from features.errors import GateError, NoModelError
 from models.bundle import load_bundle
 from models.decision import decide
+from training.answering import catalogue_json, catalogue_of
 from training.gates import Gate, Verdict
 from training.run import Proof
-from training.tracking import Tracking, _catalogue_json, _catalogue_of
+from training.tracking import Tracking
 
 PASSED = (Gate("G01", "enough churned accounts to judge by", Verdict.PASS, "plenty."),)
 FAILED = (Gate("G02", "tells more than the base rate", Verdict.FAIL, "it does not."),)
@@ -90,7 +91,7 @@ def test_the_logged_model_answers_as_decide_does(tracking: Tracking, proof: Proo
 
 def test_the_catalogue_travels_with_the_model(proof: Proof) -> None:
     ours = proof.material.catalogue
-    theirs = _catalogue_of(_catalogue_json(ours))
+    theirs = catalogue_of(catalogue_json(ours))
     assert theirs.definitions_fingerprint == ours.definitions_fingerprint
     assert theirs.policy_fingerprint == ours.policy_fingerprint
 
@@ -137,3 +138,11 @@ def test_a_version_that_is_not_there_is_named(tracking: Tracking, proof: Proof) 
 def test_before_the_first_champion_there_is_nothing_to_go_back_to(tracking: Tracking) -> None:
     with pytest.raises(NoModelError, match="There is no champion"):
         tracking.rollback()
+
+
+def test_the_environment_is_left_as_it_was(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tracking._mlflow():
+        pass
+    assert Tracking.here().uri == tracking.uri
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
+    assert Tracking.here().uri == "http://tracking.example:5000"

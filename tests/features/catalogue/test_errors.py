@@ -11,6 +11,12 @@ from features.errors import CatalogueError
 
 GONE = 'condition = { when = "no_rows", aggregate = { table = "visits" } }'
 LOST = 'condition = { when = "contact_lost", change = "some", roles = ["sponser"], window_days = 9 }'
+A_RATE = """code = 1
+means = "more"
+condition.when = "above_own_rate"
+condition.aggregate.table = "visits"
+condition.baseline_days = 180
+condition.minimum_baseline_days = 30"""
 A_SIGNAL = """area = "usage"
 unit = "days"
 direction = "higher_is_worse"
@@ -144,6 +150,21 @@ MISTAKES = {
         "signals.toml",
         '[signals.support_satisfaction.measure.aggregate]\ncolumns = ["satisfaction", "priority"]',
         'measure.aggregate: of = "mean" takes one column, got 2.',
+    ),
+    "a rate compared with nothing": (
+        "signals.toml",
+        f"[[signals.export_requests.measure.codes]]\n{A_RATE}",
+        "the aggregate has window_days",
+    ),
+    "a bonus for what is open, of rows that are counted": (
+        "signals.toml",
+        "[signals.contract_requests.measure]\nbonuses = [{ points = 1, open_longer_than_days = 14 }]",
+        'open_longer_than_days is a bonus of kind = "open_at" alone',
+    ),
+    "a bonus for some rows, of rows that are open": (
+        "signals.toml",
+        '[signals.open_complaints.measure]\nbonuses = [{ points = 1, filter = { kind = ["complaint"] } }]',
+        'a bonus of kind = "open_at" is open_longer_than_days',
     ),
     "broken TOML": ("signals.toml", "[signals.usage_trend\nweight = 1", "signals.toml: broken TOML: "),
     "a file of another name": (

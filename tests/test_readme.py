@@ -1,0 +1,55 @@
+"""What the README shows must work as it stands there."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import keepsight
+from features.sources.config import SourcesConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = sorted(set(re.findall(r"`keepsight ([a-z-]+)", README)))
+LINKS = re.findall(r"\]\(([^)#:]+)\)", README)
+
+
+def test_the_readme_names_every_command() -> None:
+    named = set(re.findall(r"`(?:keepsight )?([a-z-]+)", README))
+    app = keepsight.app
+    offered = {
+        command.name or command.callback.__name__.replace("_", "-")
+        for group in app.registered_groups
+        for command in group.typer_instance.registered_commands
+    }
+    assert offered <= named
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_explains_itself(command: str) -> None:
+    result = CliRunner().invoke(keepsight.app, [command, "--help"])
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_of_the_readme_leads_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
+
+
+def test_the_sources_of_the_readme_are_read() -> None:
+    example = README.split("```toml\n")[1].split("```")[0]
+    assert SourcesConfig.model_validate(tomllib.loads(example)).company == "Example"
+
+
+def test_every_make_target_of_the_readme_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"^make ([a-z-]+)", README, flags=re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+
+
+def test_no_figure_is_left_to_be_filled_in() -> None:
+    assert "@@" not in README
