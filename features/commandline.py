@@ -17,7 +17,7 @@ FAILED = 1
 
 
 def reported(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Print a :class:`KeepsightError` of `command` on standard error and exit with 1.
+    """Print a :class:`KeepsightError` of `command`, or a file that cannot be used, on standard error; exit with 1.
 
     Stands under ``@app.command()``: ``@app.command() @reported def show(…)``.
 
@@ -40,6 +40,13 @@ def reported(command: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             return command(*args, **kwargs)
         except KeepsightError as error:
             typer.secho(str(error), fg=typer.colors.RED, err=True)
+            raise typer.Exit(FAILED) from error
+        except OSError as error:
+            if error.filename is None:  # not about a file: a fault of ours
+                raise
+            place = error.filename if error.filename2 is None else error.filename2
+            told = f"{place}: cannot be read or written ({error.strerror}). Name another file or folder."
+            typer.secho(told, fg=typer.colors.RED, err=True)
             raise typer.Exit(FAILED) from error
 
     return guarded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -273,9 +274,12 @@ def write_snapshots(path: Path, vectors: Vectors, churned: Floats | None = None)
     label = np.full(len(vectors), np.nan) if churned is None else churned
     columns["churned"] = pa.array(label == 1, pa.bool_(), mask=np.isnan(label))
     table = pa.table(columns).replace_schema_metadata({CONTRACT_KEY: vectors.contract.to_json().encode()})
-    beside = path.with_name(path.name + ".part")
-    pq.write_table(table, beside, compression="zstd")
-    beside.replace(path)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")  # not that of another run to the same file
+    try:
+        pq.write_table(table, beside, compression="zstd")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def read_snapshots(path: Path) -> tuple[Vectors, Floats]:

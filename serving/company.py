@@ -73,6 +73,7 @@ class Company:
         self.sources = sources
         self.catalogue = sources.catalogue
         self._lock = threading.Lock()
+        self._closed = False
         self._recent, self._dates = _Recent(KEPT_ANSWERS), _Recent(KEPT_DATES)
         self._database = open_database(sources)
         self.observed_until = self._database.observed_until.replace(microsecond=0)
@@ -81,6 +82,7 @@ class Company:
     def close(self) -> None:
         """Close the connection, once the query under way has ended."""
         waited = self._lock.acquire(timeout=LONGEST_WAIT_SECONDS)
+        self._closed = True
         try:
             self._database.close()
         finally:
@@ -97,6 +99,9 @@ class Company:
             detail = "The sources are busy with a long computation."
             raise RequestProblem(NOT_READY, detail, {"Retry-After": "5"})
         try:
+            if self._closed:  # a request that waited while the sources were read again, twice
+                detail = "The sources have been read again in the meantime."
+                raise RequestProblem(NOT_READY, detail, {"Retry-After": "1"})
             yield
         finally:
             self._lock.release()

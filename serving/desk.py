@@ -87,6 +87,8 @@ class Desk:
             if str(error) != str(self._failure) and not self._stop.is_set():
                 log.error("cannot go on", reason=str(error))
             self._failure = error
+        except RequestProblem as busy:  # with requests; the next look tries again
+            log.warning("put off", reason=str(busy.detail))
         except Exception as error:
             if self._stop.is_set():
                 return  # the query was interrupted
@@ -107,7 +109,12 @@ class Desk:
         fresh = Company(sources.with_catalogue(self.champion.catalogue))
         if self._company is None:
             self._company = fresh
-        self._book = self._new_book(fresh, self.champion.bundle)
+        try:
+            self._book = self._new_book(fresh, self.champion.bundle)
+        except BaseException:
+            if self._company is not fresh:
+                fresh.close()
+            raise
         if self._company is not fresh:
             self._retire(self._company)
             self._company = fresh
@@ -125,8 +132,14 @@ class Desk:
             return
         if settings.registry_uri is not None and settings.bundle is None:
             self._fetch(settings.registry_uri)
-        if champion.look() and self._company is not None:
+        swapped = champion.look()
+        if self._company is not None and (swapped or self._book_is_behind(champion.bundle)):
             self._book = self._new_book(self._company, champion.bundle)
+
+    def _book_is_behind(self, bundle: Bundle | None) -> bool:
+        """Tell whether another model scored the book: the last attempt to score it anew failed."""
+        version = None if bundle is None else bundle.version
+        return self._book is not None and self._book.model != version
 
     def _seconds_until_opened_again(self) -> float:
         if self.settings.refresh_minutes is not None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 EARLIEST_YEAR, LAST_YEAR = 1970, 8999
 
 
@@ -42,13 +40,16 @@ def moment(text: object) -> dt.datetime:
 
 
 def date_or_moment(text: object) -> dt.date | dt.datetime:
-    """Read like :func:`moment`, and keep a date a date: it counts from its end.
+    """Read like :func:`moment`, and keep a date a date, however ISO 8601 writes it: it counts from its end.
 
-    >>> date_or_moment("2025-06-30"), date_or_moment("2025-06-30T00:00")
-    (datetime.date(2025, 6, 30), datetime.datetime(2025, 6, 30, 0, 0))
+    >>> date_or_moment("2025-06-30"), date_or_moment("20250630"), date_or_moment("2025-06-30T00:00")
+    (datetime.date(2025, 6, 30), datetime.date(2025, 6, 30), datetime.datetime(2025, 6, 30, 0, 0))
     """
     read = moment(text)
-    return read.date() if _DATE.fullmatch(str(text)) else read
+    try:
+        return dt.date.fromisoformat(str(text))
+    except ValueError:
+        return read
 
 
 def written(when: dt.datetime) -> str:

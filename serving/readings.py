@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.catalogue.schema import (
+    AggregateMeasure,
     CodedMeasure,
     ContextKind,
     Definitions,
     DeltaMeasure,
+    LatestMeasure,
     LevelChangeMeasure,
     Measure,
 )
 from features.errors import ReadingError, near_miss
 from features.readings import KNOWN_LETTER, Unknown, UnknownReason
+from features.sources.contract import table_contracts
 from features.vectors import COVERAGE, UNDER_NOTICE, FeatureContract, Role, Vectors, age_column, coverage
 
 Value = float | Unknown
@@ -171,7 +174,25 @@ def _signal(name: str, value: float, measure: Measure) -> float:
             raise ReadingError(f"readings, {name}: a relative change cannot be below -1.")
     elif value < 0 and not _may_be_negative(measure):
         raise ReadingError(f"readings, {name}: cannot be negative.")
+    lowest, highest = _bounds(measure)
+    if not lowest <= value <= highest:
+        raise ReadingError(f"readings, {name}: lies outside {lowest:g} to {highest:g}, between which it is given.")
     return float(value)
+
+
+def _bounds(measure: Measure) -> tuple[float, float]:
+    """Return between what a mean of values lies: what their column may hold."""
+    if isinstance(measure, LatestMeasure):
+        table, name = measure.rows.table, measure.column
+    elif isinstance(measure, AggregateMeasure) and measure.aggregate.of == "mean" and not measure.bonuses:
+        table, name = measure.aggregate.table, measure.aggregate.columns[0]
+    else:
+        return -math.inf, math.inf
+    column = table_contracts()[table].columns[name]
+    return (
+        -math.inf if column.at_least is None else column.at_least,
+        math.inf if column.at_most is None else column.at_most,
+    )
 
 
 def _may_be_negative(measure: Measure) -> bool:

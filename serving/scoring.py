@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,12 @@ def write_scores(book: Book, out: Path) -> None:
         }
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f"{out.name}.part")
-    pq.write_table(table, part, compression="zstd")
-    part.replace(out)
+    part = out.with_name(f"{out.name}.{os.getpid()}.part")  # not that of another run to the same file
+    try:
+        pq.write_table(table, part, compression="zstd")
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _numbers(values: Floats) -> pa.Array:

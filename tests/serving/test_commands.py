@@ -131,3 +131,16 @@ def test_a_champion_that_is_damaged_is_refused_and_names_the_way_out(
     assert result.exit_code == 1
     assert "blend.json: changed since it was saved" in result.stderr
     assert "--rules-alone" in result.stderr
+
+
+@pytest.mark.parametrize("out", [".", "a_file/scores.parquet"])
+def test_a_file_that_cannot_be_written_is_a_clear_error(
+    keepsight: CliRunner, sources: Path, tmp_path: Path, out: str
+) -> None:
+    (tmp_path / "a_file").touch()
+    done = keepsight.invoke(
+        app, ["score", "--sources", str(sources), "--as-of", AS_OF, "--out", str(tmp_path / out)]
+    )
+    assert done.exit_code == 1
+    assert "cannot be read or written" in done.output
+    assert not list(tmp_path.parent.glob("*.part"))

@@ -16,9 +16,12 @@ from features.catalogue import Catalogue
 from features.errors import BundleError, ContractMismatchError
 from models.bundle import Bundle, load_bundle, save_bundle
 from models.calibration import Platt
+from serving.book import Book
+from serving.company import Company
+from serving.problems import NOT_READY, RequestProblem
 from serving.registry import Champion, fetch_champion, load_fitting_bundle
 from serving.settings import Settings
-from tests.serving.conftest import running
+from tests.serving.conftest import desk_of, running
 
 QUESTION = {"account_id": "new", "readings": {"usage_trend": 0.5, "open_complaints": 1, "nps_score": 3}}
 
@@ -103,6 +106,26 @@ class TestTheService:
             shutil.copy(tmp_path / "champion" / "blend.json", tmp_path / "champion" / "SHA256SUMS")
             wait_until(lambda: client.get("/model").json()["refused"] is not None)
             assert model_of(client) == other.version
+
+    def test_a_book_that_could_not_be_scored_anew_is_scored_at_the_next_look(
+        self, bundle: Bundle, other: Bundle, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        save_bundle(bundle, tmp_path / "champion")
+        with running(Settings(home=tmp_path, sources=sources, champion_poll_seconds=0.05)) as client:
+            desk, busy = desk_of(client), RequestProblem(NOT_READY, "The sources are busy.")
+            score, failed = desk._new_book, []
+
+            def busy_once(company: Company, bundle: Bundle | None) -> Book:
+                if not failed:
+                    failed.append(busy)
+                    raise busy
+                return score(company, bundle)
+
+            monkeypatch.setattr(desk, "_new_book", busy_once)
+            save_bundle(other, tmp_path / "champion")
+            wait_until(lambda: client.get("/accounts").json()["model"] == other.version)
+            assert failed
+            assert client.get("/readyz").json()["status"] == "ready"
 
     def test_without_a_model_the_rules_answer_and_say_so(self, rules_client: TestClient) -> None:
         answer = rules_client.post("/predict", json=QUESTION).json()

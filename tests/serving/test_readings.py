@@ -111,3 +111,9 @@ def test_several_accounts_keep_their_order(catalogue: Catalogue, contract: Featu
     vectors = vectors_of(given, contract, catalogue.definitions)
     assert list(vectors.account_ids) == ["a0", "a1", "a2", "a3", "a4"]
     assert list(vectors.column("usage_trend")) == [0.0, 0.1, 0.2, 0.3, 0.4]
+
+
+@pytest.mark.parametrize(("name", "value"), [("nps_score", 45), ("nps_score", -5), ("support_satisfaction", 99)])
+def test_a_mean_lies_where_its_column_may_lie(a_vector: Any, name: str, value: float) -> None:
+    with pytest.raises(ReadingError, match=rf"{name}: lies outside \d+ to \d+"):
+        a_vector(readings={name: value})

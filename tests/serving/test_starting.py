@@ -14,6 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from features.sources import load_sources
+from serving.company import Company
+from serving.problems import NOT_READY, RequestProblem
 from serving.settings import Settings
 from tests.serving.company import TROUBLED, WELL, write_company
 from tests.serving.conftest import running
@@ -69,6 +72,14 @@ def test_without_sources_accounts_cannot_be_asked_for_by_id(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_sources_closed_while_a_request_waited_are_not_a_fault_of_ours(sources: Path) -> None:
+    company = Company(load_sources(sources))
+    company.close()
+    with pytest.raises(RequestProblem, match="read again") as refused:
+        company.in_force(company.observed_until)
+    assert refused.value.kind is NOT_READY
+
+
 def test_refreshing_reads_the_sources_again_and_answers_meanwhile(tmp_path: Path) -> None:
     path = write_company(tmp_path)
     settings = Settings(home=tmp_path / "home", sources=path, refresh_minutes=0.01, champion_poll_seconds=0.1)
