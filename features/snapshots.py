@@ -113,18 +113,23 @@ def accounts_in_force(database: Database, catalogue: Catalogue, as_of: Sequence[
 
 
 def _registered(database: Database, calendar: Calendar) -> ir.Table:
-    accounts, bits = database.tables["accounts"], calendar.bits
-    known = accounts.join(bits, (accounts.known_from <= bits.as_of) & (accounts.known_until > bits.as_of))
+    """Accounts as known on each date, by ``customer_since``."""
+    known = _known_accounts(database, calendar)
     here = known.customer_since.isnull() | (known.customer_since <= known.day)
     return known.filter(here).select("account_id", "as_of")
+
+
+def _known_accounts(database: Database, calendar: Calendar) -> ir.Table:
+    accounts, bits = database.tables["accounts"], calendar.bits
+    return accounts.join(bits, (accounts.known_from <= bits.as_of) & (accounts.known_until > bits.as_of))
 
 
 def _with_contract(database: Database, queries: Queries, calendar: Calendar, grace_days: int) -> ir.Table:
     facts = service.facts(queries.table("grid_agreements"), grace_days).join(calendar.bits, "i")
     late = (facts.last_end >= facts.day - days(grace_days)) & ~facts.under_notice
     alive = facts.filter(facts.in_force.notnull() | late)
-    accounts = database.tables["accounts"].select("account_id").distinct()
-    return accounts.join(alive, "account_id").select("account_id", "as_of")
+    known = _known_accounts(database, calendar).select("account_id", "i")
+    return known.join(alive, ["account_id", "i"]).select("account_id", "as_of")
 
 
 def build_vectors(

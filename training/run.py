@@ -100,7 +100,7 @@ def train(
         The vectors were made by other definitions.
     """
     tell = stage or (lambda _: None)
-    material = _material(snapshots, catalogue, recipe, yearly_churn)
+    material = material_of(snapshots, catalogue, recipe, yearly_churn)
     vectors, churned = material.vectors, material.churned
     split = split_final_block(vectors.as_of, churned, recipe.window_days, recipe.grid.final_months)
     tell("fit on the months before the final block")
@@ -119,7 +119,8 @@ def train(
     return Proof(snapshots, material, split, proven, contest, tuple(gates), verdict, registered, bundle)
 
 
-def _material(snapshots: Snapshots, catalogue: Catalogue, recipe: Recipe, yearly_churn: float | None) -> Material:
+def material_of(snapshots: Snapshots, catalogue: Catalogue, recipe: Recipe, yearly_churn: float | None) -> Material:
+    """Put together what every fit of a run shares; the scorecard's prior begins at `yearly_churn`."""
     contract = snapshots.vectors.contract
     prior = Scorecard.prior(contract, catalogue, yearly_churn, recipe.labels.horizon_days)
     return Material(snapshots.vectors, snapshots.churned, catalogue, prior, recipe)

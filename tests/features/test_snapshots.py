@@ -27,13 +27,15 @@ from features.vectors import FeatureContract, Vectors, feature_contract
 AS_OF = dt.datetime(2025, 6, 1)
 TABLES = {
     "accounts": "account_id,name,csm,region,recorded_at\nA,Acme,Ann,EU,2023-01-01\nB,Beta,Bob,US,2023-01-01\n"
-    "C,Corp,Cid,EU,2023-01-01\nD,Dach,Dan,EU,2023-01-01\nE,East,Eve,EU,2023-01-01\n",
+    "C,Corp,Cid,EU,2023-01-01\nD,Dach,Dan,EU,2023-01-01\nE,East,Eve,EU,2023-01-01\n"
+    "F,Fern,Fay,EU,2025-06-10\n",  # written down only after 1 June
     "contracts": "contract_id,account_id,start_date,end_date,notice_at,licences,plan,recorded_at\n"
     "1,A,2024-01-01,2025-12-31,,10,pro,2023-12-01\n"  # in force
     "2,B,2024-01-01,2025-05-15,,10,pro,2023-12-01\n"  # ended within the grace: a late renewal may come
     "3,C,2024-01-01,2025-05-15,2025-03-01,10,pro,2025-03-01\n"  # the same, but notice was given
     "4,D,2024-01-01,2025-03-15,,10,basic,2023-12-01\n"  # ended long ago
-    "5,E,2025-07-01,2026-06-30,,10,pro,2025-05-01\n",  # begins later
+    "5,E,2025-07-01,2026-06-30,,10,pro,2025-05-01\n"  # begins later
+    "6,F,2024-07-01,2025-06-20,,10,pro,2024-05-01\n",
     "tickets": "ticket_id,account_id,opened_at,closed_at,priority,recorded_at\n"
     "t1,A,2025-05-01T10:00:00,,high,2025-05-01T10:00:00\n"
     "t2,A,2025-05-02T10:00:00,2025-05-03T10:00:00,high,2025-05-03T10:00:00\n"

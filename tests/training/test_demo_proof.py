@@ -21,7 +21,7 @@ from training.evaluation import auc
 from training.fitting import Material, fit
 from training.folds import Split, split_final_block
 from training.recipe import Recipe, load_recipe
-from training.run import _material
+from training.run import material_of
 from training.simulation import simulate
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def _snapshots(folder: Path, accounts: int, seed: int, recipe: Recipe) -> tuple[
 def _run(folder: Path, accounts: int, seed: int, *, with_contest: bool = True) -> Run:
     recipe = load_recipe(None)
     snapshots, sources = _snapshots(folder, accounts, seed, recipe)
-    material = _material(snapshots, sources.catalogue, recipe, sources.yearly_churn)
+    material = material_of(snapshots, sources.catalogue, recipe, sources.yearly_churn)
     split = split_final_block(
         material.vectors.as_of, material.churned, recipe.window_days, recipe.grid.final_months
     )

@@ -31,6 +31,7 @@ from training.simulation.truth import true_probabilities
 from training.simulation.writing import Writer
 
 STATED_YEARLY_CHURN = 0.12
+MOST_MONTHS = 240  # twenty years
 _TABLES: dict[str, Callable[[Scene], Rows]] = {
     "accounts": account_rows,
     "plans": plans,
@@ -85,10 +86,10 @@ def simulate(
     >>> len(names), names[0], names[-2]
     (18, 'accounts.parquet', 'usage.parquet')
     """
-    if accounts < 1 or months < 1 or seed < 0:
+    if accounts < 1 or not 1 <= months <= MOST_MONTHS or seed < 0:
         raise ValueError(
-            f"{accounts} accounts, {months} months, seed {seed}: give at least one account and one month, "
-            "and a seed of 0 or more."
+            f"{accounts} accounts, {months} months, seed {seed}: give at least one account, one to {MOST_MONTHS} "
+            "months, and a seed of 0 or more."
         )
     parameters, period = Parameters(), Period.of(months)
     total = accounts_needed(accounts, months, parameters.growth)
@@ -98,7 +99,7 @@ def simulate(
             _write_chunk(writer, seed, chunk, np.arange(first, last), period, parameters)
             if progress is not None:
                 progress(last, total)
-        writer.sources(STATED_YEARLY_CHURN)
+    writer.sources(STATED_YEARLY_CHURN)
 
 
 def _write_chunk(

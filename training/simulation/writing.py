@@ -60,6 +60,8 @@ class Writer:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        # Written last, gone first: a folder with `sources.toml` is whole, one that was interrupted has none.
+        (folder / "sources.toml").unlink(missing_ok=True)
         self._folder = folder
         schemas = {**contract_schemas(), "truth": _TRUTH}
         self.tables = tuple(name for name in schemas if name != "truth")

@@ -189,5 +189,16 @@ def test_progress_is_told_after_each_chunk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("accounts", "months", "seed"), [(0, 30, 7), (10, 0, 7), (10, 30, -1)])
 def test_nonsense_is_refused(tmp_path: Path, accounts: int, months: int, seed: int) -> None:
-    with pytest.raises(ValueError, match="at least one account and one month"):
+    with pytest.raises(ValueError, match="at least one account, one to 240 months"):
         simulate(tmp_path, accounts, months, seed)
+
+
+def test_an_interrupted_run_leaves_no_sources_that_could_be_taken_for_whole(tmp_path: Path) -> None:
+    simulate(tmp_path, 5, 3, 7)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(tmp_path, 5, 3, 8, stop)
+    assert not (tmp_path / "sources.toml").exists()
