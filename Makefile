@@ -1,5 +1,4 @@
 # Keepsight: `make demo` shows everything; `make test` and `make check` prove it.
-# Native thread pools are capped before numpy loads: two cores, and one row costs less than a pool.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -8,6 +7,7 @@ BIN := $(VENV)/bin
 export KEEPSIGHT_HOME ?= .keepsight
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
 
 DEMO := $(KEEPSIGHT_HOME)/demo
 SERVE ?= 1

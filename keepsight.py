@@ -6,6 +6,7 @@ Nothing heavy is imported here: `keepsight --help` answers before NumPy would ha
 from __future__ import annotations
 
 import importlib
+import os
 
 import typer
 
@@ -23,6 +24,8 @@ for package in ("features", "training", "serving"):
 
 def main() -> None:
     """Run the command line."""
+    # Before NumPy loads: its thread pools gain nothing on rows this narrow, and lose much on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     app()
 
 

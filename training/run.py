@@ -119,7 +119,9 @@ def train(
     return Proof(snapshots, material, split, proven, contest, tuple(gates), verdict, registered, bundle)
 
 
-def material_of(snapshots: Snapshots, catalogue: Catalogue, recipe: Recipe, yearly_churn: float | None) -> Material:
+def material_of(
+    snapshots: Snapshots, catalogue: Catalogue, recipe: Recipe, yearly_churn: float | None
+) -> Material:
     """Put together what every fit of a run shares; the scorecard's prior begins at `yearly_churn`."""
     contract = snapshots.vectors.contract
     prior = Scorecard.prior(contract, catalogue, yearly_churn, recipe.labels.horizon_days)
