@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
 import keepsight
-from features.sources.config import SourcesConfig
+from features.sources import load_sources, open_database
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -40,9 +40,19 @@ def test_a_link_of_the_readme_leads_somewhere(link: str) -> None:
     assert (ROOT / link).exists()
 
 
-def test_the_sources_of_the_readme_are_read() -> None:
-    example = README.split("```toml\n")[1].split("```")[0]
-    assert SourcesConfig.model_validate(tomllib.loads(example)).company == "Example"
+def test_the_sources_of_the_readme_are_read(tmp_path: Path) -> None:
+    (tmp_path / "sources.toml").write_text(README.split("```toml\n")[1].split("```")[0])
+    (tmp_path / "accounts.csv").write_text("account_id,name\nA,Acme\n")
+    (tmp_path / "events").mkdir()
+    with duckdb.connect() as connection:
+        connection.execute(
+            "COPY (SELECT 'A' AS account, 'p' AS person, 'f' AS feature, TIMESTAMP '2025-05-01' AS happened) "
+            f"TO '{tmp_path / 'events' / 'may.parquet'}'"
+        )
+    sources = load_sources(tmp_path / "sources.toml")
+    assert sources.config.company == "Example"
+    with open_database(sources) as database:
+        assert database.connection.to_pyarrow(database.tables["usage"].user_id).to_pylist() == ["p"]
 
 
 def test_every_make_target_of_the_readme_is_there() -> None:

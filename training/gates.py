@@ -151,7 +151,7 @@ def timed(left_out: Sequence[str] | None, used: Sequence[str]) -> Gate:
     if used:
         return _gate("G08", Verdict.FAIL, f"known although their table shows only today: {', '.join(used)}.")
     if left_out:
-        return _gate("G08", Verdict.PASS, f"left out of training: {'; '.join(left_out)}.")
+        return _gate("G08", Verdict.PASS, f"left out of training: {'; '.join(left_out).rstrip('.')}.")
     return _gate("G08", Verdict.PASS, "everything that was read shows its past.")
 
 
