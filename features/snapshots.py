@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,10 @@ from features.catalogue.schema import ContextKind
 from features.errors import ContractMismatchError, TableError
 from features.measures import service
 from features.measures.calendar import MOST_DATES, Calendar
-from features.measures.engine import Pass, Readings
+from features.measures.engine import Pass, Readings, floats
 from features.measures.queries import Queries
 from features.measures.rows import days
+from features.parquet import write_whole
 from features.readings import KNOWN_LETTER, UnknownReason
 from features.vectors import (
     COVERAGE,
@@ -279,12 +279,7 @@ def write_snapshots(path: Path, vectors: Vectors, churned: Floats | None = None)
     label = np.full(len(vectors), np.nan) if churned is None else churned
     columns["churned"] = pa.array(label == 1, pa.bool_(), mask=np.isnan(label))
     table = pa.table(columns).replace_schema_metadata({CONTRACT_KEY: vectors.contract.to_json().encode()})
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")  # not that of another run to the same file
-    try:
-        pq.write_table(table, beside, compression="zstd")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, table)
 
 
 def read_snapshots(path: Path) -> tuple[Vectors, Floats]:
@@ -308,9 +303,9 @@ def read_snapshots(path: Path) -> tuple[Vectors, Floats]:
         contract = FeatureContract.from_json(metadata[CONTRACT_KEY].decode())
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise TableError(f"{path}: its contract cannot be read ({error}). Write the file again.") from error
-    values = np.column_stack([_column(table, name) for name in contract.names])
+    values = np.column_stack([floats(table[name]) for name in contract.names])
     letters = np.array([list(text) for text in table["unknown"].to_pylist()], dtype="<U1")
-    churned = _column(table, "churned")
+    churned = floats(table["churned"])
     return (
         Vectors(
             contract,
@@ -321,14 +316,6 @@ def read_snapshots(path: Path) -> tuple[Vectors, Floats]:
         ),
         churned,
     )
-
-
-def _column(table: pa.Table, name: str) -> Floats:
-    column = table[name]
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    floats: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
-    return floats
 
 
 def _parts(dates: Sequence[dt.datetime], size: int) -> Iterator[Sequence[dt.datetime]]:

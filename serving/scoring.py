@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from features.clock import now
 from features.errors import UnknownAccountError
+from features.parquet import write_whole
 from features.vectors import Floats, Vectors
 from models.bundle import Bundle
 from serving.book import Book, arr_at_risk, scored
@@ -86,12 +85,7 @@ def write_scores(book: Book, out: Path) -> None:
         }
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f"{out.name}.{os.getpid()}.part")  # not that of another run to the same file
-    try:
-        pq.write_table(table, part, compression="zstd")
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(out, table)
 
 
 def _numbers(values: Floats) -> pa.Array:

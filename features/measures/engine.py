@@ -152,7 +152,7 @@ class Pass:
                 values[rows] = column.to_numpy(zero_copy_only=False)
             else:
                 values = np.full(self._size, np.nan)
-                values[rows] = _floats(column)
+                values[rows] = floats(column)
             answer[name] = values
         return answer
 
@@ -279,7 +279,7 @@ class Pass:
             return together.join(self._pairs(), ["account_id", "i"]).select("g", "q", "value")
 
         fetched = self._queries.fetch((tuple(asked), self._key), query)
-        rows, which, values = fetched["g"].to_numpy(), fetched["q"].to_numpy(), _floats(fetched["value"])
+        rows, which, values = fetched["g"].to_numpy(), fetched["q"].to_numpy(), floats(fetched["value"])
         numbers = {}
         for place, quantity in enumerate(asked):
             chosen = which == place
@@ -320,12 +320,12 @@ def _plain(values: Floats) -> Answer:
 
 
 def _feed_days(rows: pa.Table) -> tuple[Floats, Floats]:
-    first = _floats(rows["covered_from"])
-    last = _floats(rows["covered_to"])
+    first = floats(rows["covered_from"])
+    last = floats(rows["covered_to"])
     return first, np.where(np.isnan(last), np.inf, last + 1)
 
 
-def _floats(column: pa.ChunkedArray) -> Floats:
+def floats(column: pa.ChunkedArray) -> Floats:
     """Numbers, days (since 1970) and yes/no as float64; null is NaN."""
     if pa.types.is_date(column.type):
         column = column.cast(pa.int32())
