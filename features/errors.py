@@ -11,6 +11,7 @@ status is in ``serving``.
     ├── TableError           a table's rows are not as its contract says
     ├── ReadingError         readings or factors given to `/predict` that no definition allows
     ├── UnknownAccountError  no such account, or none in force on that date
+    ├── SnapshotError        a file of snapshots that cannot be written now
     ├── ContractMismatchError a vector and a model that do not fit each other
     ├── BundleError          a model bundle that is missing, damaged or changed
     ├── NoModelError         there is no model yet
@@ -46,6 +47,10 @@ class ReadingError(KeepsightError):
 
 class UnknownAccountError(KeepsightError):
     """No such account, or it was not in force on the date asked for."""
+
+
+class SnapshotError(KeepsightError):
+    """A file of snapshots cannot be written now."""
 
 
 class ContractMismatchError(KeepsightError):

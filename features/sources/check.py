@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from features.errors import KeepsightError
 from features.sources import sql
 from features.sources.config import Sources
-from features.sources.contract import table_contracts
 from features.sources.database import is_empty, name_accounts, newest_known, observed_until_said
-from features.sources.delivery import Delivered, deliver, first_lines
-from features.sources.key_tests import feed_problems, key_problems, quoted
+from features.sources.delivery import Delivered, csv_fault, deliver, first_lines
+from features.sources.engines import session_to_check
+from features.sources.file_tests import file_problems
+from features.sources.history_tests import isolated_problems, late_problems
+from features.sources.key_tests import feed_problems, key_problems, quoted, reference_problems
 from features.sources.needs import left_unknown_without, read_by
 from features.sources.problems import Problem, Severity, kinds
-from features.sources.row_tests import future_problems, row_problems
+from features.sources.row_tests import row_problems
 from features.sources.rows import content, normalised_rows, read_columns
 from features.sources.session import Session
 from features.sources.untimed import untimed
@@ -46,25 +49,33 @@ class Report:
         return sum(problem.severity is severity for problem in self.problems)
 
 
-def check_sources(sources: Sources) -> list[Problem]:
+def check_sources(sources: Sources, now: dt.datetime) -> list[Problem]:
     """Return every problem of a company's tables, the worst first, then by code and table.
 
     Errors of one table do not hide those of another. Nothing is written but to a temporary folder.
+
+    Parameters
+    ----------
+    sources
+        What :func:`~features.sources.load_sources` returns.
+    now
+        Rows dated later, by more than a day, are a mistake.
     """
-    return list(check_report(sources).problems)
+    return list(check_report(sources, now).problems)
 
 
-def check_report(sources: Sources) -> Report:
+def check_report(sources: Sources, now: dt.datetime) -> Report:
     """Return every problem, and a summary of each table that could be read."""
-    with Session(sources.folder) as session:
-        found = _Check(session, sources)
+    with session_to_check(sources) as session:
+        found = _Check(session, sources, now)
         found.run()
-        return Report(tuple(in_order(found.problems)), tuple(found.summaries), found.observed_until)
+        problems = in_order(found.problems, list(sources.contracts))
+        return Report(tuple(problems), tuple(found.summaries), found.observed_until)
 
 
-def in_order(problems: list[Problem]) -> list[Problem]:
-    """Return the worst first, then by code, then in the order of the contract."""
-    tables, severities = list(table_contracts()), list(Severity)
+def in_order(problems: list[Problem], tables: Sequence[str]) -> list[Problem]:
+    """Return the worst first, then by code, then in the order of `tables`."""
+    severities = list(Severity)
     return sorted(
         problems,
         key=lambda p: (severities.index(p.severity), p.code, tables.index(p.table) if p.table in tables else -1),
@@ -74,8 +85,8 @@ def in_order(problems: list[Problem]) -> list[Problem]:
 class _Check:
     """One run over all tables; what it finds gathers in `problems`."""
 
-    def __init__(self, session: Session, sources: Sources) -> None:
-        self.session, self.sources = session, sources
+    def __init__(self, session: Session, sources: Sources, now: dt.datetime) -> None:
+        self.session, self.sources, self.now = session, sources, now
         self.problems: list[Problem] = []
         self.summaries: list[TableSummary] = []
         self.newest: dict[str, dt.datetime | None] = {}
@@ -89,22 +100,23 @@ class _Check:
         self._history(readable)
         if "feeds" in readable:
             name = quoted("normalised", "feeds")
-            end_replaced_rows(self.session.connection, "normalised feeds", content(readable["feeds"]))
-            connected = list(self.sources.config.tables)
-            self.problems += feed_problems(self.session, readable["feeds"], name, connected)
+            end_replaced_rows(self.session, "normalised feeds", content(readable["feeds"]))
+            self.problems += feed_problems(self.session, readable["feeds"], name, self.sources)
         self._coverage(readable)
+        self.problems += reference_problems(self.session, readable)
         self.problems += _untimed_problems(self.sources, delivered)
         self.problems += _missing_tables(self.sources)
         self.problems += _missing_columns(self.sources, delivered)
 
     def _delivered(self) -> dict[str, Delivered]:
         delivered: dict[str, Delivered] = {}
-        for table in sorted(self.sources.config.tables, key=list(table_contracts()).index):
+        for table in sorted(self.sources.tables, key=list(self.sources.contracts).index):
             try:
-                one = deliver(self.session.connection, self.sources, table)
+                one = deliver(self.session, self.sources, table)
             except KeepsightError as error:
-                self.problems.append(kinds()["S101"].found(table, str(error)))
+                self._unreadable(table, str(error))
                 continue
+            self.problems += file_problems(self.session, one, self.sources.folder)
             self.problems += [kinds()["S103"].found(table, missing) for missing in one.missing_required()]
             self.problems += [kinds()["S104"].found(table, missing) for missing in one.missing_named()]
             delivered[table] = one
@@ -120,9 +132,18 @@ class _Check:
             self.session.connection.execute("CREATE OR REPLACE TABLE account_ids (account_id VARCHAR)")
             for one in whole.values():
                 if "account_id" in one.raw_name and one.table != "accounts":
-                    self.session.connection.execute(
-                        f"INSERT INTO account_ids SELECT DISTINCT account_id FROM ({read_columns(one)})"
-                    )
+                    with contextlib.suppress(duckdb.Error):
+                        self.session.connection.execute(
+                            f"INSERT INTO account_ids SELECT DISTINCT account_id FROM ({read_columns(one)})"
+                        )
+
+    def _unreadable(self, table: str, sentence: str) -> None:
+        """Name a file or query that cannot be read; of CSV the line, where it can be told."""
+        fault = csv_fault(self.sources.folder, self.sources.tables[table])
+        if fault is None:
+            self.problems.append(kinds()["S101"].found(table, sentence))
+        else:
+            self.problems.append(kinds()["S113"].found(table, fault.sentence, remedy=fault.remedy))
 
     def _table(self, one: Delivered) -> bool:
         """Look at one table's rows and keys; return whether they could be read."""
@@ -132,8 +153,7 @@ class _Check:
         try:
             self.session.connection.execute(f"CREATE TEMP TABLE {read} AS {read_columns(one)}")
         except duckdb.Error as error:
-            sentence = f"{one.table}: cannot be read: {first_lines(error)}"
-            self.problems.append(kinds()["S101"].found(one.table, sentence))
+            self._unreadable(one.table, f"{one.table}: cannot be read: {first_lines(error)}")
             return False
         self.session.connection.execute(f"CREATE TEMP TABLE {normalised} AS {normalised_rows(one, read=read)}")
         self._emptiness(one, read, normalised)
@@ -146,8 +166,6 @@ class _Check:
         if is_empty(self.session, read):
             if one.table == "accounts":
                 self.problems.append(kinds()["S112"].found(one.table, "accounts has no rows."))
-            elif one.source.begins is None and one.contract.fed and "feeds" not in self.sources.config.tables:
-                self.problems.append(kinds()["S102"].found(one.table, f"{one.table} has no rows."))
         elif is_empty(self.session, normalised):
             self.problems.append(kinds()["S111"].found(one.table, f"No row of {one.table} keeps the contract."))
 
@@ -174,7 +192,9 @@ class _Check:
         for one in readable.values():
             if not one.contract.labels_only:
                 read = quoted("read", one.table)
-                self.problems += future_problems(self.session, one, read, self.observed_until)
+                self.problems += late_problems(self.session, one, read, self.observed_until, self.now)
+        if said is None:
+            self.problems += isolated_problems(self.session, readable, self.observed_until, self.now)
 
     def _coverage(self, readable: Mapping[str, Delivered]) -> None:
         """Say what is taken to be covered, and which feeds have gone quiet."""
@@ -187,6 +207,8 @@ class _Check:
                 continue
             name = quoted("normalised", one.table)
             if one.source.begins is None:
+                if is_empty(self.session, quoted("read", one.table)):
+                    self.problems.append(kinds()["S102"].found(one.table, f"{one.table} has no rows."))
                 self.problems += self._taken(one, name)
             if one.contract.kind == "event":
                 self.problems += self._quiet(one, name)
@@ -204,7 +226,7 @@ class _Check:
         """Say so if the days without a row at the end are many more than ever before."""
         if self.observed_until is None:
             return
-        end = sql.moment(self.observed_until)
+        end = sql.moment(min(self.observed_until, self.now))
         last, since, longest, days = self.session.row(
             f"SELECT max(day), date_diff('day', max(day), CAST({end} AS DATE)), max(gap), count(*) FROM ("
             "SELECT day, date_diff('day', lag(day) OVER (ORDER BY day), day) AS gap FROM (SELECT DISTINCT "
@@ -222,17 +244,24 @@ def _untimed_problems(sources: Sources, delivered: Mapping[str, Delivered]) -> I
     for one in delivered.values():
         events = one.contract.kind == "event" and not one.contract.labels_only
         if events and not one.dated and not one.source.never_rewritten:
-            yield kinds()["S301"].found(one.table, f"{one.table} has no recorded_at.")
+            yield kinds()["S301"].found(one.table, _without_recorded_at(one))
     for found in untimed(sources.config, delivered):
         code = "S302" if found.column is None else "S303"
         where = found.table if found.column is None else f"{found.table}.{found.column}"
         yield kinds()[code].found(found.table, f"{where}: {found.reason}")
 
 
+def _without_recorded_at(one: Delivered) -> str:
+    """Say which columns would be known before they were: those filled in later, without a date of their own."""
+    later = [name for name, column in one.contract.columns.items() if column.filled_later and name in one.raw_name]
+    leaking = f" {', '.join(later)}: taken as known from the beginning, though filled in later." if later else ""
+    return f"{one.table} has no recorded_at.{leaking}"
+
+
 def _missing_tables(sources: Sources) -> Iterator[Problem]:
     """Say of every table that is not connected which signals, factors and context it leaves unknown."""
-    for table in table_contracts():
-        if table in sources.config.tables:
+    for table in sources.contracts:
+        if table in sources.tables:
             continue
         wholly, partly = left_unknown_without(sources.catalogue, table)
         if wholly or partly:

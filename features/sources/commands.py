@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from features import clock
 from features.errors import CatalogueError, SourcesError
 from features.sources.problems import Problem, Severity, kinds
 
@@ -34,7 +36,7 @@ def run_check(sources: Path, as_json: bool) -> int:
     int
         1 if any problem is an error, else 0.
     """
-    report = report_on(sources)
+    report = report_on(sources, clock.now())
     if as_json:
         print(json.dumps(as_dict(report), indent=2, ensure_ascii=False))
     else:
@@ -42,7 +44,7 @@ def run_check(sources: Path, as_json: bool) -> int:
     return 1 if report.count(Severity.ERROR) else 0
 
 
-def report_on(path: Path) -> Report:
+def report_on(path: Path, now: dt.datetime) -> Report:
     """Check all that can be checked: with a broken catalogue the tables still are, under ours."""
     from features.catalogue import load_catalogue
     from features.sources.check import Report, check_report, in_order
@@ -53,11 +55,13 @@ def report_on(path: Path) -> Report:
     except SourcesError as error:
         return Report(tuple(kinds()["S902"].found(None, line) for line in str(error).splitlines()), (), None)
     try:
-        return check_report(Sources(path, config, company_catalogue(path, config)))
+        return check_report(Sources(path, config, company_catalogue(path, config)), now)
     except CatalogueError as error:
         broken = [kinds()["S901"].found(None, line) for line in str(error).splitlines()]
-        report = check_report(Sources(path, config, load_catalogue()))
-        return Report(tuple(in_order([*broken, *report.problems])), report.tables, report.observed_until)
+        sources = Sources(path, config, load_catalogue())
+        report = check_report(sources, now)
+        problems = in_order([*broken, *report.problems], list(sources.contracts))
+        return Report(tuple(problems), report.tables, report.observed_until)
 
 
 def as_dict(report: Report) -> dict[str, Any]:

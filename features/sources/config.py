@@ -7,6 +7,10 @@
     observed_until = 2025-06-30    # where the history ends; default: the newest recorded_at
     never_changing = ["accounts.industry"]
 
+    [connection]
+    engine = "postgresql"          # or "spark"; default: an embedded DuckDB
+    url_env = "CRM_DATABASE_URL"   # the variable that holds postgresql://user:password@host/database
+
     [catalogue]
     overlay = "overlay/"
     off = ["negative_reviews"]
@@ -16,6 +20,9 @@
     columns = { user_id = "uid" }  # column of the contract = column of the file, where the names differ
     begins = 2023-01-01            # the feed's first day; default: that of its first row
     never_rewritten = true         # rows without `recorded_at` are as they were first written
+
+    [tables.trainings]             # a table of the company's own: its contract stands in overlay/tables.toml
+    path = "trainings.csv"
 
     [context.company_size]         # a further column of `accounts`, for the model
     of = "accounts.size"
@@ -35,14 +42,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from features.catalogue.files import CONTEXT, TABLES
 from features.catalogue.loading import Catalogue, load_catalogue
 from features.catalogue.problems import Problems, parse
-from features.catalogue.schema import Context, ContextKind, Identifier
+from features.catalogue.schema import Context, ContextKind
 from features.errors import SourcesError, near_miss
 from features.sources.contract import (
     RECORDED_AT,
     ColumnContract,
     ColumnType,
+    Identifier,
     TableContract,
     table_contracts,
 )
@@ -58,10 +67,44 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Connection(_Strict):
-    """Where the tables are: an embedded DuckDB over files."""
+_ASKED_BY_ENGINE = {
+    "duckdb": frozenset[str](),
+    "postgresql": frozenset({"url", "url_env"}),
+    "spark": frozenset({"master", "config", "folder"}),
+}
 
-    engine: Literal["duckdb"] = "duckdb"
+
+class Connection(_Strict):
+    """Where queries run and measures are computed: an embedded DuckDB, PostgreSQL or Spark.
+
+    Attributes
+    ----------
+    engine
+        Files (``path``) are read whichever it is.
+    url, url_env
+        PostgreSQL: ``postgresql://user@host:5432/database``, or the environment variable that holds it:
+        passwords do not belong into files.
+    master, config, folder
+        Spark: where it runs, further settings, and the folder (that all its machines see) for working tables.
+    """
+
+    engine: Literal["duckdb", "postgresql", "spark"] = "duckdb"
+    url: str | None = None
+    url_env: str | None = None
+    master: str = "local[*]"
+    config: Mapping[str, str] = {}
+    folder: str | None = None
+
+    @model_validator(mode="after")
+    def _only_what_the_engine_asks(self) -> Connection:
+        asked = _ASKED_BY_ENGINE[self.engine]
+        for name in sorted(self.model_fields_set - asked - {"engine"}):
+            others = [engine for engine, keys in _ASKED_BY_ENGINE.items() if name in keys]
+            raise ValueError(f'{name} is for engine = "{others[0]}", and the engine is "{self.engine}"')
+        if self.engine == "postgresql" and (self.url is None) == (self.url_env is None):
+            both = "both are given" if self.url is not None else "neither is given"
+            raise ValueError(f"PostgreSQL has either a url or a url_env, and {both}")
+        return self
 
 
 class CatalogueChoice(_Strict):
@@ -126,19 +169,27 @@ class Sources:
         """What the company says of its own yearly churn, if anything."""
         return self.config.yearly_churn
 
-    def contract(self, table: str) -> TableContract:
-        """Return a table's contract; that of ``accounts`` with the company's context columns.
+    @property
+    def contracts(self) -> Mapping[str, TableContract]:
+        """Every table's contract, connected or not: ours, then the company's own of the catalogue in force.
 
-        Raises
-        ------
-        KeyError
-            No such table in the contract.
+        That of ``accounts`` has the company's context columns.
         """
-        ours = table_contracts()[table]
-        if table != "accounts":
-            return ours
+        contracts = self.catalogue.definitions.contracts
+        ours = contracts["accounts"]
         context = context_columns(self.catalogue.definitions.context)
-        return ours.model_copy(update={"columns": {**ours.columns, **context}})
+        accounts = ours.model_copy(update={"columns": {**ours.columns, **context}})
+        return {**contracts, "accounts": accounts}
+
+    @property
+    def tables(self) -> Mapping[str, TableSource]:
+        """The connected tables that the catalogue in force knows.
+
+        All of ``sources.toml``; but where a preview connects a table of the overlay that is proposed, that one is
+        left out under the catalogue of today.
+        """
+        known = self.catalogue.definitions.contracts
+        return {name: source for name, source in self.config.tables.items() if name in known}
 
     def with_catalogue(self, catalogue: Catalogue) -> Sources:
         """Return the same sources under another catalogue, as a preview needs them."""
@@ -190,24 +241,56 @@ def load_sources(path: Path) -> Sources:
     return Sources(path, config, company_catalogue(path, config))
 
 
-def company_catalogue(path: Path, config: SourcesConfig) -> Catalogue:
+def load_proposed(path: Path, overlay: Path) -> tuple[Sources, Sources]:
+    """Load a company's sources twice: as they are, and as if `overlay` stood in ``sources.toml``.
+
+    A table of the proposed overlay may be connected already; as they are, the sources leave it out.
+
+    Parameters
+    ----------
+    path
+        The file, or the folder that holds a ``sources.toml``.
+    overlay
+        The folder that is to take the place of the overlay in force; what is switched off and the context columns
+        of ``sources.toml`` stay.
+
+    Raises
+    ------
+    SourcesError
+        As :func:`load_sources`.
+    CatalogueError
+        Either catalogue is not as allowed.
+    """
+    path, config = read_config(path, overlay)
+    return (
+        Sources(path, config, company_catalogue(path, config)),
+        Sources(path, config, company_catalogue(path, config, overlay)),
+    )
+
+
+def company_catalogue(path: Path, config: SourcesConfig, overlay: Path | None = None) -> Catalogue:
     """Load the catalogue with the company's overlay, what it switched off, and its context columns.
+
+    `overlay` takes the place of the one that ``sources.toml`` names.
 
     Raises
     ------
     CatalogueError
         The overlay, ``off`` or a context entry is not as allowed.
     """
-    overlay = config.catalogue.overlay
+    if overlay is None and config.catalogue.overlay is not None:
+        overlay = path.parent / config.catalogue.overlay
     return load_catalogue(
-        overlay=None if overlay is None else path.parent / overlay,
+        overlay=overlay,
         off=config.catalogue.off,
         context=config.context,
     )
 
 
-def read_config(path: Path) -> tuple[Path, SourcesConfig]:
+def read_config(path: Path, proposed: Path | None = None) -> tuple[Path, SourcesConfig]:
     """Read ``sources.toml`` alone, without the catalogue.
+
+    What the overlay in force or one that is `proposed` adds, tables and columns of accounts, may be named.
 
     Raises
     ------
@@ -218,7 +301,7 @@ def read_config(path: Path) -> tuple[Path, SourcesConfig]:
     raw = _read_toml(path)
     problems = Problems()
     config = parse(SourcesConfig, raw, lambda keys: _place(path, keys), problems)
-    for problem in _wrong_names(raw, path):
+    for problem in _wrong_names(raw, path, [*_overlay_in_force(raw, path), *([proposed] if proposed else [])]):
         problems.add(problem)
     if problems.found or config is None:
         raise SourcesError("\n".join(problems.found))
@@ -250,20 +333,26 @@ def _place(path: Path, keys: Sequence[str]) -> str:
     return ", ".join([*head, *keys[depth:]])
 
 
-def _wrong_names(raw: Mapping[str, Any], path: Path) -> Iterator[str]:
+def _wrong_names(raw: Mapping[str, Any], path: Path, overlays: Sequence[Path]) -> Iterator[str]:
     """Yield what names a table or column that no contract knows."""
-    contracts, tables = table_contracts(), raw.get("tables")
-    context = [*_own_account_columns(raw.get("context")), *_overlay_account_columns(raw, path)]
+    tables = raw.get("tables")
+    context = _own_account_columns(raw.get("context"))
+    ours = {name: list(contract.columns) for name, contract in table_contracts().items()}
+    own = [_said(overlay / TABLES) for overlay in overlays]
+    known = {name: columns for said in own for name, columns in _own_tables(said).items()} | ours
+    context += [column for overlay in overlays for column in _own_account_columns(_said(overlay / CONTEXT))]
     if not isinstance(tables, Mapping):
         return
     for table, source in tables.items():
-        if table not in contracts:
+        if table not in known and None in own:
+            continue  # it may be one of those that cannot be read
+        if table not in known:
             yield (
-                f'{path.name}, [tables]: unknown table "{table}". {near_miss(table, contracts)} '
-                "A table beyond these cannot be read yet: shape it into one of them with a query."
+                f'{path.name}, [tables]: unknown table "{table}". {near_miss(table, known)} Shape it into one of '
+                f"these with a query, or write its contract into {TABLES} of the overlay."
             )
             continue
-        allowed = [*contracts[table].columns, RECORDED_AT, *(context if table == "accounts" else ())]
+        allowed = [*known[table], RECORDED_AT, *(context if table == "accounts" else ())]
         columns = source.get("columns", {}) if isinstance(source, Mapping) else {}
         for column in columns if isinstance(columns, Mapping) else ():
             if column not in allowed:
@@ -284,17 +373,27 @@ def _wrong_never_changing(names: Any, path: Path, context: Sequence[str]) -> Ite
             yield f'{path.name}, never_changing: unknown column "{name}". {near_miss(name, allowed)}'
 
 
-def _overlay_account_columns(raw: Mapping[str, Any], path: Path) -> list[str]:
-    """Name the columns that the overlay's own context reads; what is wrong there, the catalogue says."""
+def _overlay_in_force(raw: Mapping[str, Any], path: Path) -> list[Path]:
     choice = raw.get("catalogue")
     overlay = choice.get("overlay") if isinstance(choice, Mapping) else None
-    if not isinstance(overlay, str):
-        return []
+    return [path.parent / overlay] if isinstance(overlay, str) else []
+
+
+def _said(path: Path) -> Mapping[str, Any] | None:
+    """Return what a file of an overlay says, None where it cannot be read: what is wrong, the catalogue says."""
     try:
-        text = (path.parent / overlay / "context.toml").read_text(encoding="utf-8-sig")
-        return _own_account_columns(tomllib.loads(text))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {} if path.parent.is_dir() else None
     except (OSError, ValueError):
-        return []
+        return None
+
+
+def _own_tables(said: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    """Name the columns of each table of a ``tables.toml``, as far as it is a table at all."""
+    contracts = {name: table for name, table in (said or {}).items() if isinstance(table, Mapping)}
+    columns = {name: table.get("columns") for name, table in contracts.items()}
+    return {name: list(found) if isinstance(found, Mapping) else [] for name, found in columns.items()}
 
 
 def _own_account_columns(context: Any) -> list[str]:

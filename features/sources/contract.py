@@ -1,4 +1,8 @@
-"""The written contract of every table, read from ``contract.toml``."""
+"""The written contract of every table: ours, read from ``contract.toml``, and the form of a company's own.
+
+A company's own tables stand in its overlay's ``tables.toml``, in the same form;
+:attr:`~features.catalogue.schema.Definitions.contracts` has both.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 RECORDED_AT = "recorded_at"  # every table may carry it: when we came to know the row
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 
 
 class ColumnType(StrEnum):
@@ -36,7 +41,8 @@ class _Frozen(BaseModel):
 class ColumnContract(_Frozen):
     """One column: its type, whether every row needs it, and the values allowed (edges included).
 
-    `default` stands where nothing was given, also where the company has no such column.
+    `default` stands where nothing was given, also where the company has no such column. `filled_later`: written
+    into a row after it was first written, without a date of its own.
     """
 
     type: ColumnType
@@ -45,6 +51,7 @@ class ColumnContract(_Frozen):
     at_least: float | None = None
     at_most: float | None = None
     default: float | str | None = None
+    filled_later: bool = False
 
 
 class TableContract(_Frozen):
@@ -64,6 +71,8 @@ class TableContract(_Frozen):
         Of an event that lasts: the column that says until when; empty while it lasts.
     known
         Of a state without ``recorded_at``: the first of these dates that is given tells when it became known.
+    in_order
+        Pairs of dates, of which the first cannot lie after the second.
     labels_only
         Read by labels alone, never by features.
     no_account
@@ -78,9 +87,16 @@ class TableContract(_Frozen):
     occurred: str | None = None
     ended: str | None = None
     known: tuple[str, ...] = ()
+    in_order: tuple[tuple[str, str], ...] = ()
     labels_only: bool = False
     no_account: bool = False
-    columns: Mapping[str, ColumnContract]
+    columns: Mapping[Identifier, ColumnContract]
+
+    @property
+    def ordered(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of dates, of which the first cannot lie after the second: nothing ends before it begins."""
+        lasts = ((self.occurred, self.ended),) if self.occurred and self.ended else ()
+        return (*lasts, *self.in_order)
 
     @property
     def by_account(self) -> bool:
@@ -100,7 +116,7 @@ class TableContract(_Frozen):
 
 @cache
 def table_contracts() -> Mapping[str, TableContract]:
-    """Return every table's contract by name, in the order of ``contract.toml``.
+    """Return the contract of each of our tables by name, in the order of ``contract.toml``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A company's tables, normalised and as known, in an embedded DuckDB behind Ibis."""
+"""A company's tables, normalised and as known, on the engine of its choice, behind Ibis."""
 
 from __future__ import annotations
 
@@ -8,19 +8,39 @@ from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from features.errors import SourcesError, TableError
-from features.sources import feeds, sql
+from features.sources import engines, feeds, sql
 from features.sources.config import Sources
-from features.sources.delivery import Delivered, deliver, first_lines
-from features.sources.rows import ACCOUNT_IDS, as_the_contract_says, content, normalised_rows, read_columns
-from features.sources.session import Session
+from features.sources.contract import ColumnType, TableContract
+from features.sources.delivery import Delivered, csv_sentence, deliver, first_lines
+from features.sources.engines import Engine
+from features.sources.rows import (
+    ACCOUNT_IDS,
+    as_the_contract_says,
+    content,
+    kept_rows,
+    of_known_account,
+    read_columns,
+)
+from features.sources.session import Session, Workshop
 from features.sources.untimed import Untimed, untimed
 from features.sources.versions import end_replaced_rows
 
 if TYPE_CHECKING:
+    import ibis
     import ibis.expr.types as ir
 
 _CHOSEN = "chosen_accounts"
+_IBIS_TYPES = {
+    ColumnType.TEXT: "string",
+    ColumnType.INTEGER: "int64",
+    ColumnType.NUMBER: "float64",
+    ColumnType.YES_NO: "boolean",
+    ColumnType.DATE: "date",
+    ColumnType.TIME: "timestamp",
+}
 
 
 @dataclass(frozen=True)
@@ -29,8 +49,10 @@ class Database:
 
     Attributes
     ----------
+    engine
+        Where the tables lie.
     connection
-        The Ibis backend.
+        Its Ibis backend.
     tables
         The connected tables by name, normalised: every column of the contract in its type, null (or the
         contract's default) where nothing is given, then ``row_key``, ``recorded_at``, for events
@@ -47,20 +69,34 @@ class Database:
     columns
         Of each connected table the columns of the contract that the company delivers; the others are null (or
         the default) in every row, which is not the same as empty.
+    sizes
+        About how many rows each connected table has: of all accounts, before repetitions are dropped.
     """
 
     sources: Sources
-    session: Session
+    engine: Engine
     connection: Any
     tables: Mapping[str, ir.Table]
     feeds: ir.Table
     observed_until: dt.datetime
     untimed: tuple[Untimed, ...]
     columns: Mapping[str, frozenset[str]]
+    sizes: Mapping[str, int]
+
+    def given(self, name: str, rows: pa.Table) -> ir.Table:
+        """Store a small table of rows at hand beside the company's, to be joined with them."""
+        import ibis
+
+        self.engine.put(name, rows)
+        return engines.bound(self.engine, name, ibis.Schema.from_pyarrow(rows.schema))
+
+    def interrupt(self) -> None:
+        """Make the query under way fail, from another thread."""
+        self.engine.interrupt()
 
     def close(self) -> None:
         """Close the database and delete its files."""
-        self.session.close()
+        self.engine.close()
 
     def __enter__(self) -> Database:
         return self
@@ -74,7 +110,7 @@ class Database:
 def open_database(
     sources: Sources, *, truncated_at: dt.datetime | None = None, accounts: Sequence[str] | None = None
 ) -> Database:
-    """Read a company's tables into an embedded DuckDB, once, normalised and with their versions.
+    """Read a company's tables, once, normalised and with their versions, for the engine that it has chosen.
 
     Parameters
     ----------
@@ -89,53 +125,74 @@ def open_database(
     Raises
     ------
     SourcesError
-        A file is not there.
+        A file is not there, or the engine is not.
     TableError
         A file or query cannot be read, lacks a column that every row needs, or there is no account. All that
         is wrong is named, one a line; ``keepsight check`` tells more.
     """
-    import duckdb
-    import ibis
-
-    session = Session(sources.folder)
+    engine = engines.start(sources)
     try:
-        delivered = _deliver_all(session, sources)
-        observed_until = _fill(session, sources, delivered, truncated_at, accounts)
-        connection = ibis.duckdb.from_connection(session.connection)
+        delivered = _deliver_all(engine.files, sources)
+        observed_until, sizes = _fill(engine.workshop, sources, delivered, truncated_at, accounts)
+        by_account = [table for table, one in delivered.items() if one.contract.by_account]
+        engine.settle([*delivered, feeds.COVERAGE], [*by_account, feeds.COVERAGE])
+        tables = {
+            table: engines.bound(engine, table, table_schema(one.contract)) for table, one in delivered.items()
+        }
         return Database(
             sources,
-            session,
-            connection,
-            MappingProxyType({table: connection.table(table) for table in delivered}),
-            connection.table(feeds.COVERAGE),
+            engine,
+            engine.ibis,
+            MappingProxyType(tables),
+            engines.bound(engine, feeds.COVERAGE, _coverage_schema()),
             observed_until,
             untimed(sources.config, delivered),
             MappingProxyType({table: frozenset(one.raw_name) for table, one in delivered.items()}),
+            MappingProxyType(sizes),
         )
-    except duckdb.Error as error:
-        session.close()
-        raise TableError(f"{first_lines(error)} {_CHECK}") from None
+    except engine.workshop.errors as error:
+        engine.close()
+        raise TableError(f"{csv_sentence(sources, sources.tables) or first_lines(error)} {_CHECK}") from None
     except BaseException:
-        session.close()
+        engine.close()
         raise
+
+
+def table_schema(contract: TableContract) -> ibis.Schema:
+    """Return the columns of a normalised table, as :func:`~features.sources.rows.kept_rows` selects them."""
+    import ibis
+
+    columns = {name: _IBIS_TYPES[column.type] for name, column in contract.columns.items()}
+    if contract.occurred is not None:
+        columns["occurred_at"] = "timestamp"
+    moments = dict.fromkeys(("recorded_at", "known_from", "known_until"), "timestamp")
+    return ibis.schema({**columns, "row_key": "string", **moments})
+
+
+def _coverage_schema() -> ibis.Schema:
+    import ibis
+
+    days, moments = ("covered_from", "covered_to"), ("known_from", "known_until")
+    columns = {"table": "string", "account_id": "string"}
+    return ibis.schema({**columns, **dict.fromkeys(days, "date"), **dict.fromkeys(moments, "timestamp")})
 
 
 _CHECK = "`keepsight check` lists every problem of the tables."
 
 
-def _deliver_all(session: Session, sources: Sources) -> dict[str, Delivered]:
+def _deliver_all(files: Session, sources: Sources) -> dict[str, Delivered]:
     """Open every connected table, accounts first; name all that is wrong at once."""
     delivered: dict[str, Delivered] = {}
     problems: list[str] = []
     missing_file = False
-    for table in sorted(sources.config.tables, key=lambda table: table != "accounts"):
+    for table in sorted(sources.tables, key=lambda table: table != "accounts"):
         try:
-            one = deliver(session.connection, sources, table)
+            one = deliver(files, sources, table)
         except (SourcesError, TableError) as error:
             problems.append(str(error))
             missing_file = missing_file or isinstance(error, SourcesError)
             continue
-        problems += [*one.missing_required(), *one.missing_named()]
+        problems += [*one.missing_required(), *one.missing_named(), *one.repeated()]
         delivered[table] = one
     if problems:
         text = "\n".join([*problems, _CHECK])
@@ -144,40 +201,44 @@ def _deliver_all(session: Session, sources: Sources) -> dict[str, Delivered]:
 
 
 def _fill(
-    session: Session,
+    workshop: Workshop,
     sources: Sources,
     delivered: Mapping[str, Delivered],
     truncated_at: dt.datetime | None,
     accounts: Sequence[str] | None,
-) -> dt.datetime:
-    """Write all tables and what is covered; return where the history ends."""
-    name_accounts(session, delivered["accounts"])
+) -> tuple[dt.datetime, dict[str, int]]:
+    """Make all tables and what is covered; return where the history ends, and how many rows tables have."""
+    name_accounts(workshop, delivered["accounts"])
     if accounts is not None:
-        session.connection.execute(f"CREATE TEMP TABLE {_CHOSEN} (account_id VARCHAR)")
-        session.connection.executemany(f"INSERT INTO {_CHOSEN} VALUES (?)", [[a] for a in accounts])
-    session.connection.execute(feeds.create_coverage())
+        workshop.put(_CHOSEN, pa.table({"account_id": pa.array(accounts, pa.string())}))
     newest: dict[str, dt.datetime | None] = {}
+    sizes: dict[str, int] = {}
+    taken: list[feeds.Taken] = []
     for table, one in delivered.items():
-        name = sql.name(table)
-        session.connection.execute(f"CREATE OR REPLACE TABLE {name} AS {normalised_rows(one, truncated_at)}")
-        _refuse_if_nothing_is_left(session, one)
-        newest[table] = session.row(f"SELECT max(recorded_at) FROM {name}")[0]
-        end_replaced_rows(session.connection, table, content(one))
-        if one.contract.fed and one.source.begins is None:
-            feeds.coverage_from_first_row(session.connection, one)
-        elif one.contract.fed and one.source.begins is not None:
-            session.connection.execute(feeds.coverage_from(table, one.source.begins))
-        if accounts is not None and one.contract.by_account:
-            _keep_chosen(session, table)
-    if "feeds" in delivered:
-        for table in delivered:
-            for statement in feeds.end_taken_coverage_where_said(table):
-                session.connection.execute(statement)
-        session.connection.execute(feeds.coverage_said())
-    return _history_ends(sources, delivered, newest, truncated_at)
+        rows = workshop.by_row(one, kept_rows(one, truncated_at))
+        workshop.store(table, f"SELECT * FROM {rows} AS kept WHERE {of_known_account(one)}")
+        newest[table], sizes[table] = workshop.row(f"SELECT max(recorded_at), count(*) FROM {sql.name(table)}")
+        if not sizes[table]:
+            _refuse_if_there_are_rows(workshop, one)
+        end_replaced_rows(workshop, table, content(one))
+        if one.contract.fed:
+            begins = one.source.begins
+            taken += feeds.taken_from_first_row(workshop, one) if begins is None else [feeds.Taken(table, begins)]
+        if accounts is not None and one.contract.by_account and table != "feeds":
+            workshop.keep(table, _OF_CHOSEN)
+    feeds.write_coverage(workshop, taken, said="feeds" in delivered)
+    if accounts is not None:
+        for table in {"feeds", feeds.COVERAGE} & {*delivered, feeds.COVERAGE}:
+            workshop.keep(table, _OF_CHOSEN)
+    return _history_ends(sources, delivered, newest, truncated_at), sizes
 
 
-def name_accounts(session: Session, accounts: Delivered) -> None:
+# Only once versions are told apart: a correction may have moved a row to another account. And a row of all
+# accounts (in feeds) is kept.
+_OF_CHOSEN = f"account_id IS NULL OR account_id IN (SELECT account_id FROM {_CHOSEN})"
+
+
+def name_accounts(workshop: Workshop, accounts: Delivered) -> None:
     """Write down every account that was ever delivered; rows of any other account are left out.
 
     Raises
@@ -185,39 +246,26 @@ def name_accounts(session: Session, accounts: Delivered) -> None:
     TableError
         There is none.
     """
-    session.connection.execute(
-        f"CREATE OR REPLACE TABLE {ACCOUNT_IDS} AS SELECT DISTINCT account_id "
-        f"FROM ({read_columns(accounts)}) WHERE {as_the_contract_says(accounts)}"
-    )
-    if session.row(f"SELECT count(*) FROM {ACCOUNT_IDS}")[0] == 0:
+    said = f"SELECT account_id FROM ({read_columns(accounts)}) WHERE {as_the_contract_says(accounts)}"
+    workshop.store(ACCOUNT_IDS, f"SELECT DISTINCT account_id FROM {workshop.by_row(accounts, said)} AS said")
+    if is_empty(workshop, ACCOUNT_IDS):
         raise TableError(
             f"accounts: there is no row that keeps the contract, so there is nobody to ask about. {_CHECK}"
         )
 
 
-def _refuse_if_nothing_is_left(session: Session, one: Delivered) -> None:
+def _refuse_if_there_are_rows(workshop: Workshop, one: Delivered) -> None:
     """Refuse a table that has rows, of which none keeps the contract: nothing read is not nothing happened."""
-    if not is_empty(session, sql.name(one.table)) or is_empty(session, one.relation):
+    if is_empty(workshop, workshop.by_row(one, f"SELECT 1 AS there FROM {one.relation}")):
         return
-    if is_empty(session, f"({normalised_rows(one)})"):  # else it is empty for being truncated
+    kept = workshop.by_row(one, kept_rows(one))  # not truncated: else it may be empty for that
+    if is_empty(workshop, f"{kept} AS kept WHERE {of_known_account(one)}"):
         raise TableError(f"{one.table}: no row keeps the contract. {_CHECK}")
 
 
-def is_empty(session: Session, relation: str) -> bool:
+def is_empty(workshop: Workshop, relation: str) -> bool:
     """Return whether a relation has no rows."""
-    return not session.rows(f"SELECT 1 FROM {relation} LIMIT 1")
-
-
-def _keep_chosen(session: Session, table: str) -> None:
-    """Keep the chosen accounts' rows, and those of all accounts (in ``feeds``).
-
-    Only now that versions are told apart: a correction may have moved a row to another account.
-    """
-    name, all_rows = sql.name(table), sql.name(f"every {table}")
-    chosen = f"account_id IS NULL OR account_id IN (SELECT account_id FROM {_CHOSEN})"
-    session.connection.execute(f"ALTER TABLE {name} RENAME TO {all_rows}")
-    session.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {all_rows} WHERE {chosen}")
-    session.connection.execute(f"DROP TABLE {all_rows}")
+    return not workshop.rows(f"SELECT 1 FROM {relation} LIMIT 1")
 
 
 def _history_ends(

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from features.errors import SourcesError, TableError, near_miss
 from features.sources import sql
 from features.sources.config import Sources, TableSource
 from features.sources.contract import RECORDED_AT, TableContract
+from features.sources.csv_files import CsvFault, first_fault, header_of, is_csv, separator
+from features.sources.session import RAW, Session
 
-if TYPE_CHECKING:
-    import duckdb
-
-RAW = "raw"  # the schema of what is delivered, as it is
+# Nothing is guessed from the rows: with one line too long, DuckDB would take all columns for one, or a row for the
+# header. And columns go by name over all files: else those that the first file lacks are lost without a word, and
+# numbers rounded to the type that they have in it.
+_CSV = (
+    "read_csv({path}, all_varchar = true, header = true, union_by_name = true, "
+    "quote = '\"', escape = '\"', comment = '', skip = 0{separator})"
+)
+_LONGEST_SENTENCE = 600  # DuckDB repeats a line that it cannot read, however long
 _READERS = {
-    ".parquet": "read_parquet({path})",
-    ".pq": "read_parquet({path})",
-    ".csv": "read_csv({path}, all_varchar = true, header = true)",
-    ".tsv": "read_csv({path}, all_varchar = true, header = true, delim = '\\t')",
-    ".txt": "read_csv({path}, all_varchar = true, header = true)",
+    ".parquet": "read_parquet({path}, union_by_name = true)",
+    ".pq": "read_parquet({path}, union_by_name = true)",
+    ".csv": _CSV,
+    ".tsv": _CSV,
+    ".txt": _CSV,
 }
 
 
@@ -81,11 +86,24 @@ class Delivered:
         return [
             f'{self.table}: there is no column "{raw}" (for {column}). {near_miss(raw, self.raw_types)}'
             for column, raw in self.source.columns.items()
+            if column in self.contract.columns  # else one that only a proposed overlay reads
             if column not in self.raw_name and column not in self.contract.required
         ]
 
+    def repeated(self) -> list[str]:
+        """Say which columns are there twice, a sentence each: DuckDB calls the second ``x_1``.
 
-def deliver(connection: duckdb.DuckDBPyConnection, sources: Sources, table: str) -> Delivered:
+        Who names the column in ``sources.toml`` has said which one is meant.
+        """
+        return [
+            f'{self.table}: the column "{raw}" is there twice, the second time read as "{raw}_1". Deliver one of '
+            f'them, or say which: [tables.{self.table}] columns = {{ {column} = "{raw}" }}.'
+            for column, raw in self.raw_name.items()
+            if column not in self.source.columns and _same(f"{raw}_1", self.raw_types)
+        ]
+
+
+def deliver(session: Session, sources: Sources, table: str) -> Delivered:
     """Open one connected table as a view, and find the contract's columns in it.
 
     Raises
@@ -95,24 +113,40 @@ def deliver(connection: duckdb.DuckDBPyConnection, sources: Sources, table: str)
     TableError
         The file or query cannot be read.
     """
-    source, contract = sources.config.tables[table], sources.contract(table)
+    source, contract = sources.tables[table], sources.contracts[table]
     relation = f"{RAW}.{sql.name(table)}"
-    select = _select(sources.folder, table, source)
     try:
-        connection.execute(f"CREATE OR REPLACE VIEW {relation} AS {select}")
-        rows = connection.execute(f"DESCRIBE {relation}").fetchall()
+        if source.query is not None:
+            select = session.delivered_by_query(source.query.strip().rstrip(";"), table)
+        else:
+            select = _select_of_files(sources.folder, table, source)
+        raw_types = session.view(relation, select)
     except _duckdb_error() as error:
         what = "the query" if source.query is not None else source.path
-        raise TableError(f"{table}: {what} cannot be read: {first_lines(error)}") from None
-    raw_types = {row[0]: row[1] for row in rows}
+        said = f"{table}: {what} cannot be read: {first_lines(error)}"
+        raise TableError(csv_sentence(sources, [table]) or said) from None
+    if list(raw_types) == ["column0"] and (sentence := csv_sentence(sources, [table])):
+        raise TableError(sentence)  # of an empty file DuckDB makes a table without rows
     return Delivered(table, contract, source, relation, raw_types, _raw_names(contract, source, raw_types))
+
+
+def csv_sentence(sources: Sources, tables: Iterable[str]) -> str | None:
+    """Say of the first of these tables that has a CSV line that cannot be read: which line, why, and what to do.
+
+    All lines are looked at, which takes its time: ask once reading has failed.
+    """
+    for table in tables:
+        if (fault := csv_fault(sources.folder, sources.tables[table])) is not None:
+            return f"{table}: {fault.sentence} {fault.remedy}"
+    return None
 
 
 def first_lines(error: Exception) -> str:
     """Return what DuckDB says, without the excerpt of our own SQL and without its hints for programmers."""
     lines = str(error).split("\n\n")[0].splitlines()
     kept = [line.strip() for line in lines if line.strip() and not line.startswith("LINE ")]
-    return re.sub(r"^\w[\w ]*Error: ", "", " ".join(kept[:4]))
+    said = re.sub(r"^\w[\w ]*Error: ", "", " ".join(kept[:4]))
+    return said if len(said) <= _LONGEST_SENTENCE else f"{said[: _LONGEST_SENTENCE - 3]}..."
 
 
 def _duckdb_error() -> type[Exception]:
@@ -121,10 +155,7 @@ def _duckdb_error() -> type[Exception]:
     return duckdb.Error
 
 
-def _select(folder: Path, table: str, source: TableSource) -> str:
-    if source.query is not None:
-        # A line of its own for the bracket, in case the query ends with a comment.
-        return f"SELECT * FROM (\n{source.query.strip().rstrip(';')}\n)"
+def _select_of_files(folder: Path, table: str, source: TableSource) -> str:
     assert source.path is not None  # a table has a path or a query
     path = folder / source.path
     pattern = str(path)
@@ -144,7 +175,31 @@ def _select(folder: Path, table: str, source: TableSource) -> str:
             f'sources.toml, [tables.{table}]: path = "{source.path}" is no CSV or Parquet file '
             f"({', '.join(_READERS)}, CSV also .gz). Read other formats with a query."
         )
-    return f"SELECT * FROM {_READERS[suffix].format(path=sql.text(pattern))}"
+    return f"SELECT * FROM {_READERS[suffix].format(path=sql.text(pattern), separator=_separator(folder, source))}"
+
+
+def files_of(folder: Path, source: TableSource) -> list[Path]:
+    """Return the files that a table's path names, in order; none for a query."""
+    if source.path is None:
+        return []
+    path = folder / source.path
+    return [path] if path.is_file() else sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+
+
+def csv_fault(folder: Path, source: TableSource) -> CsvFault | None:
+    """Return the first line of a table's CSV files that cannot be read, if that can be told."""
+    return first_fault(files_of(folder, source)) if source.path is not None and is_csv(source.path) else None
+
+
+def _separator(folder: Path, source: TableSource) -> str:
+    """Return what to tell DuckDB of the separator: nothing where the header cannot be read here."""
+    headers = [header_of(file) for file in files_of(folder, source)[:1] if is_csv(file.name)]
+    return f", delim = {sql.text(separator(headers[0]))}" if any(headers) else ""
+
+
+def _same(name: str, others: Iterable[str]) -> bool:
+    """Return whether SQL takes a name for one of the others: upper and lower case are the same."""
+    return name.casefold() in {other.casefold() for other in others}
 
 
 def _raw_names(contract: TableContract, source: TableSource, raw_types: Mapping[str, str]) -> dict[str, str]:

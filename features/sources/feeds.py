@@ -5,45 +5,35 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from features.sources import sql
-from features.sources.delivery import Delivered
 
 if TYPE_CHECKING:
-    import duckdb
+    from features.sources.delivery import Delivered
+    from features.sources.session import Workshop
 
 COVERAGE = "coverage"
+ALWAYS, NEVER = dt.datetime(1900, 1, 1), dt.datetime(9999, 12, 31)
 Spell = tuple[dt.datetime, dt.datetime, dt.date]  # known from, known until, first day
-_COLUMNS = (
-    '"table" VARCHAR, account_id VARCHAR, covered_from DATE, covered_to DATE, '
-    "known_from TIMESTAMP, known_until TIMESTAMP"
-)
+_TAKEN = "coverage_taken"
 
 
-def create_coverage() -> str:
-    """Return the statement that makes the (empty) table of what is covered."""
-    return f"CREATE OR REPLACE TABLE {COVERAGE} ({_COLUMNS})"
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A table taken to cover every account from a day on, in force from one moment until another."""
+
+    table: str
+    covered_from: dt.date
+    known_from: dt.datetime = ALWAYS
+    known_until: dt.datetime = NEVER
 
 
-def coverage_said() -> str:
-    """Return the select of what the company's ``feeds`` table says."""
-    return (
-        f'INSERT INTO {COVERAGE} SELECT "table", account_id, covered_from, covered_to, '
-        "known_from, known_until FROM feeds"
-    )
-
-
-def coverage_from(table: str, begins: dt.date) -> str:
-    """Return the select that takes a table as covering every account from the day in ``sources.toml``."""
-    return (
-        f"INSERT INTO {COVERAGE} VALUES ({sql.text(table)}, NULL, DATE '{begins.isoformat()}', NULL, "
-        f"{sql.ALWAYS}, {sql.NEVER})"
-    )
-
-
-def coverage_from_first_row(connection: duckdb.DuckDBPyConnection, delivered: Delivered) -> None:
+def taken_from_first_row(workshop: Workshop, delivered: Delivered) -> list[Taken]:
     """Take a table as covering every account from its first row known.
 
     A late row that happened before all known ones moves the beginning back, from when it became known, and a
@@ -51,21 +41,50 @@ def coverage_from_first_row(connection: duckdb.DuckDBPyConnection, delivered: De
 
     Parameters
     ----------
-    connection
-        Where the table lies under its name, with its versions, and what is covered.
+    workshop
+        Where the table lies under its name, with its versions.
     delivered
         The table.
     """
     # A moment belongs to the day that it ends, as in every window: midnight is still the day before.
     when = "occurred_at" if delivered.contract.occurred else "known_from"
     day = f"CAST({when} - INTERVAL 1 MICROSECOND AS DATE)"
-    rows = connection.execute(_rows_that_may_be_first(sql.name(delivered.table), day)).fetchall()
-    steps = first_days(rows)
-    if steps:
-        connection.executemany(
-            f"INSERT INTO {COVERAGE} VALUES (?, NULL, ?, NULL, ?, ?)",
-            [[delivered.table, first, known_from, known_until] for known_from, known_until, first in steps],
-        )
+    spells = first_days(workshop.rows(_rows_that_may_be_first(sql.name(delivered.table), day)))
+    return [Taken(delivered.table, first, known_from, until) for known_from, until, first in spells]
+
+
+def write_coverage(workshop: Workshop, taken: Sequence[Taken], *, said: bool) -> None:
+    """Write down what is covered: what the company's ``feeds`` say, and until they say it, what is taken.
+
+    Parameters
+    ----------
+    workshop
+        Where the table :data:`COVERAGE` is made.
+    taken
+        What is taken to be covered.
+    said
+        Whether there is a table ``feeds``, with its versions.
+    """
+    since = dict(workshop.rows('SELECT "table", min(known_from) FROM feeds GROUP BY "table"')) if said else {}
+    ends = [(one, min(one.known_until, since.get(one.table, NEVER))) for one in taken]
+    rows = [(one, until) for one, until in ends if one.known_from < until]
+    workshop.put(
+        _TAKEN,
+        pa.table(
+            {
+                "table": pa.array([one.table for one, _ in rows], pa.string()),
+                "account_id": pa.nulls(len(rows), pa.string()),
+                "covered_from": pa.array([one.covered_from for one, _ in rows], pa.date32()),
+                "covered_to": pa.nulls(len(rows), pa.date32()),
+                "known_from": pa.array([one.known_from for one, _ in rows], pa.timestamp("us")),
+                "known_until": pa.array([until for _, until in rows], pa.timestamp("us")),
+            }
+        ),
+    )
+    columns = '"table", account_id, covered_from, covered_to, known_from, known_until'
+    parts = [f"SELECT {columns} FROM {source}" for source in (_TAKEN, *(["feeds"] if said else []))]
+    workshop.store(COVERAGE, " UNION ALL ".join(parts))
+    workshop.drop(_TAKEN)
 
 
 def _rows_that_may_be_first(table: str, day: str) -> str:
@@ -74,30 +93,37 @@ def _rows_that_may_be_first(table: str, day: str) -> str:
     Of the rows never replaced, those that come before all known until then, looked at row by row only on days
     that bring one; of the replaced, those that came before these.
     """
-    before = "OVER (ORDER BY {} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     kept = f"FROM {table} WHERE known_until = {sql.NEVER}"
     return f"""
         WITH days AS (
-            SELECT CAST(known_from AS DATE) AS known_day, min({day}) AS first_day {kept} GROUP BY ALL
-        ), new_first_days AS (
-            SELECT known_day FROM days
-            QUALIFY first_day < coalesce(min(first_day) {before.format("known_day")}, DATE '9999-12-31')
+            SELECT CAST(known_from AS DATE) AS known, min({day}) AS first_day {kept}
+            GROUP BY CAST(known_from AS DATE)
+        ), new_first_days AS ({_earlier_than_all_before("days")}
         ), moments AS (
-            SELECT known_from, min({day}) AS first_day {kept}
-            AND CAST(known_from AS DATE) IN (SELECT known_day FROM new_first_days) GROUP BY ALL
-        ), steps AS (
-            SELECT known_from, known_from AS since, first_day FROM moments
-            QUALIFY first_day < coalesce(min(first_day) {before.format("known_from")}, DATE '9999-12-31')
-        ), replaced AS (
-            SELECT known_from, known_until, min({day}) AS first_day
-            FROM {table} WHERE known_until < {sql.NEVER} GROUP BY ALL
+            SELECT known_from AS known, min({day}) AS first_day {kept}
+            AND CAST(known_from AS DATE) IN (SELECT known FROM new_first_days) GROUP BY known_from
+        ), steps AS ({_earlier_than_all_before("moments")}
+        ), both_kinds AS (
+            SELECT known AS known_from, {sql.NEVER} AS known_until, first_day, first_day AS step FROM steps
+            UNION ALL
+            SELECT known_from, known_until, min({day}) AS first_day, CAST(NULL AS DATE) AS step
+            FROM {table} WHERE known_until < {sql.NEVER} GROUP BY known_from, known_until
+        ), compared AS (
+            SELECT known_from, known_until, first_day, step, min(step) OVER (ORDER BY known_from) AS first_by_then
+            FROM both_kinds
         )
-        SELECT known_from, {sql.NEVER} AS known_until, first_day FROM steps
-        UNION ALL
-        SELECT replaced.known_from, replaced.known_until, replaced.first_day
-        FROM replaced ASOF LEFT JOIN steps ON replaced.known_from >= steps.known_from
-        WHERE coalesce(replaced.first_day < steps.first_day, true)
+        SELECT known_from, known_until, first_day FROM compared
+        WHERE step IS NOT NULL OR first_by_then IS NULL OR first_day < first_by_then
     """
+
+
+def _earlier_than_all_before(rows: str) -> str:
+    """Return the select of the rows (``known``, ``first_day``) whose first day lies before that of all earlier."""
+    before = "min(first_day) OVER (ORDER BY known ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+    return f"""
+            SELECT known, first_day
+            FROM (SELECT known, first_day, {before} AS first_before FROM {rows}) AS in_order
+            WHERE first_before IS NULL OR first_day < first_before"""
 
 
 def first_days(rows: Iterable[Spell]) -> list[Spell]:
@@ -141,11 +167,3 @@ def first_days(rows: Iterable[Spell]) -> list[Spell]:
         else:
             spells.append((moment, following, first))
     return spells
-
-
-def end_taken_coverage_where_said(table: str) -> tuple[str, ...]:
-    """Return the statements that let what was taken for a table end when ``feeds`` first names it."""
-    said = f'(SELECT min(known_from) FROM feeds WHERE "table" = {sql.text(table)})'
-    taken = f'"table" = {sql.text(table)}'
-    ends = f"SET known_until = least(known_until, {said}) WHERE {taken} AND {said} IS NOT NULL"
-    return f"UPDATE {COVERAGE} {ends}", f"DELETE FROM {COVERAGE} WHERE known_from >= known_until"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from features.errors import near_miss
 from features.sources import sql
-from features.sources.contract import table_contracts
+from features.sources.config import Sources
 from features.sources.delivery import Delivered
 from features.sources.problems import Problem, kinds
-from features.sources.row_tests import counted
+from features.sources.row_tests import counted, short
 from features.sources.rows import content
 from features.sources.session import Session
 
@@ -44,6 +44,19 @@ def key_problems(session: Session, delivered: Delivered, normalised: str) -> Ite
         yield from _found(session, delivered, "S205", "(moments > 1 OR different > 1)", "different", sentence)
     sentence = "{rows} only repeat another row."
     yield from _found(session, delivered, "S202", "rows > different", "rows - different", sentence)
+    if delivered.key and "account_id" in delivered.raw_name and "account_id" not in delivered.contract.key:
+        yield from _moved(session, delivered, normalised)
+
+
+def _moved(session: Session, delivered: Delivered, normalised: str) -> Iterator[Problem]:
+    moved = session.rows(
+        f"SELECT row_key FROM {normalised} WHERE row_key IN (SELECT row_key FROM repeated WHERE moments > 1) "
+        "GROUP BY row_key HAVING count(DISTINCT account_id) > 1 ORDER BY row_key"
+    )
+    if moved:
+        sentence = f"{counted(len(moved))} {'was' if len(moved) == 1 else 'were'} moved to another account."
+        shown = [short(key) for (key,) in moved[:3]]
+        yield kinds()["S207"].found(delivered.table, sentence, rows=len(moved), sample=shown)
 
 
 def _found(
@@ -54,13 +67,37 @@ def _found(
         return
     sample = session.rows(f"SELECT DISTINCT row_key FROM repeated WHERE {condition} ORDER BY row_key LIMIT 3")
     by_content = not delivered.key
-    shown = [] if by_content else [str(key) for (key,) in sample]
+    shown = [] if by_content else [short(str(key)) for (key,) in sample]
     yield kinds()[code].found(
         delivered.table, sentence.format(rows=counted(int(count))), rows=int(count), sample=shown
     )
 
 
-def feed_problems(session: Session, feeds: Delivered, normalised: str, tables: list[str]) -> Iterator[Problem]:
+# Columns that name rows of another table. Not so `surveys.respondent_id`: who answers need not be a contact.
+_REFERENCES = {
+    ("contacts", "successor_id"): ("contacts", "contact_id"),
+    ("contracts", "plan"): ("plans", "plan"),
+}
+
+
+def reference_problems(session: Session, readable: Mapping[str, Delivered]) -> Iterator[Problem]:
+    """Yield columns that name what another table, connected too, does not have in any version."""
+    for (table, column), (other, key) in _REFERENCES.items():
+        if not ({table, other} <= set(readable) and column in readable[table].raw_name):
+            continue
+        unknown = (
+            f"FROM {quoted('normalised', table)} WHERE {sql.name(column)} IS NOT NULL AND {sql.name(column)} "
+            f"NOT IN (SELECT {sql.name(key)} FROM {quoted('normalised', other)})"
+        )
+        (count,) = session.row(f"SELECT count(*) {unknown}")
+        if count:
+            sample = session.rows(f"SELECT DISTINCT {sql.name(column)} AS shown {unknown} ORDER BY shown LIMIT 3")
+            sentence = f"{column} names none of `{other}` in {counted(count)}."
+            shown = [short(value) for (value,) in sample]
+            yield kinds()["S208"].found(table, sentence, rows=count, sample=shown)
+
+
+def feed_problems(session: Session, feeds: Delivered, normalised: str, sources: Sources) -> Iterator[Problem]:
     """Yield what is wrong with the company's ``feeds``.
 
     Parameters
@@ -71,15 +108,15 @@ def feed_problems(session: Session, feeds: Delivered, normalised: str, tables: l
         The table.
     normalised
         SQL name of its rows, with their versions.
-    tables
-        The tables that are connected.
+    sources
+        Which tables there are, and which are connected.
     """
     named = session.rows(f'SELECT "table", count(*) FROM {normalised} GROUP BY ALL ORDER BY "table"')
     for table, count in named:
-        if table not in table_contracts():
-            sentence = f'feeds names "{table}". {near_miss(table, table_contracts())}'
+        if table not in sources.contracts:
+            sentence = f'feeds names "{table}". {near_miss(table, sources.contracts)}'
             yield kinds()["S401"].found(feeds.table, sentence, rows=count, sample=[table])
-        elif table not in tables:
+        elif table not in sources.tables:
             sentence = f"feeds names {table}, which sources.toml does not connect."
             yield kinds()["S404"].found(feeds.table, sentence, rows=count, sample=[table])
     overlapping = session.rows(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,19 +9,19 @@ from features.sources import sql
 from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
 from features.sources.delivery import Delivered
 from features.sources.problems import Problem, kinds
-from features.sources.rows import columns_there, of_known_account, raw, raw_type, unreadable
+from features.sources.rows import (
+    columns_there,
+    date_only,
+    may_be_unreadable,
+    of_known_account,
+    out_of_order,
+    raw,
+    raw_type,
+    unreadable,
+)
 from features.sources.session import Session
 
 LONGEST_TEXT = 10_000
-# What cannot end before it begins.
-_PERIODS = {
-    "contracts": ("start_date", "end_date"),
-    "plans": ("valid_from", "valid_to"),
-    "tickets": ("opened_at", "closed_at"),
-    "feedback": ("occurred_at", "resolved_at"),
-    "contacts": ("valid_from", "valid_to"),
-    "feeds": ("covered_from", "covered_to"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +48,13 @@ def row_problems(session: Session, delivered: Delivered, read: str) -> list[Prob
     """
     tests = [*_column_tests(delivered), *_date_tests(delivered), *_account_tests(delivered)]
     return [
-        *_counted(session, delivered, read, tests),
+        *counted_problems(session, delivered, read, tests),
         *_time_problems(session, delivered, read),
         *_text_id_problems(delivered),
     ]
 
 
-def future_problems(
-    session: Session, delivered: Delivered, read: str, observed_until: dt.datetime
-) -> list[Problem]:
-    """Return the events that lie, and the rows that were recorded, after the end of the history."""
-    occurred = delivered.contract.occurred
-    columns = ([occurred] if occurred else []) + ([RECORDED_AT] if delivered.dated else [])
-    tests = [
-        RowTest(
-            "S304",
-            f"{column} lies after the end of the history ({observed_until}) in {{rows}} of {{total}}.",
-            f"CAST({sql.name(column)} AS TIMESTAMP) > {sql.moment(observed_until)}",
-            f"CAST({sql.name(column)} AS VARCHAR)",
-        )
-        for column in columns
-    ]
-    return _counted(session, delivered, read, tests)
-
-
-def _counted(session: Session, delivered: Delivered, read: str, tests: Sequence[RowTest]) -> list[Problem]:
+def counted_problems(session: Session, delivered: Delivered, read: str, tests: Sequence[RowTest]) -> list[Problem]:
     """Count all tests' rows in one scan, and look closer at those that found some."""
     if not tests:
         return []
@@ -92,13 +73,19 @@ def _problem(session: Session, delivered: Delivered, read: str, test: RowTest, c
         f"SELECT {test.shown} AS shown FROM {read} WHERE {test.condition} "
         "GROUP BY shown ORDER BY count(*) DESC, shown LIMIT 3"
     )
-    shown = [_short(str(value)) for (value,) in sample if value is not None]
+    shown = [short(str(value)) for (value,) in sample if value is not None]
     sentence = test.sentence.format(rows=counted(count), total=f"{total:,}")
     return kinds()[code].found(delivered.table, sentence, rows=count, sample=shown)
 
 
-def _short(value: str) -> str:
-    return value if len(value) <= 60 else f"{value[:57]}..."
+def short(value: str) -> str:
+    r"""Return a value as it can be shown: on one line, without what a terminal would take for a command.
+
+    >>> short("two\nlines\x1b[2J"), short("x" * 100_000)[-6:]
+    ('two\\nlines\\x1b[2J', 'xxx...')
+    """
+    value = value if len(value) <= 60 else f"{value[:57]}..."
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in value)
 
 
 def counted(count: int) -> str:
@@ -112,8 +99,8 @@ def counted(count: int) -> str:
 
 def _column_tests(delivered: Delivered) -> Iterator[RowTest]:
     for name, column in columns_there(delivered).items():
-        value, shown = sql.name(name), f"CAST({raw(name)} AS VARCHAR)"
-        if column.type is not ColumnType.TEXT:
+        value, shown = sql.name(name), f"left(CAST({raw(name)} AS VARCHAR), 100)"
+        if may_be_unreadable(delivered, name):
             yield RowTest(
                 "S105",
                 f"{name} cannot be read as {_called(column.type)} in {{rows}} of {{total}}.",
@@ -141,7 +128,7 @@ def _column_tests(delivered: Delivered) -> Iterator[RowTest]:
 
 def _called(column_type: ColumnType) -> str:
     return {
-        ColumnType.TEXT: "text",
+        ColumnType.TEXT: "text (zero bytes, bytes and lists are none)",
         ColumnType.INTEGER: "a whole number",
         ColumnType.NUMBER: "a number",
         ColumnType.YES_NO: "yes or no",
@@ -153,6 +140,8 @@ def _called(column_type: ColumnType) -> str:
 def _not_allowed(column: ColumnContract) -> str:
     if column.one_of:
         return f"none of {', '.join(column.one_of)}"
+    if column.type in (ColumnType.DATE, ColumnType.TIME):
+        return f"before {sql.FIRST_YEAR} or after {sql.LAST_YEAR}"
     low, high = column.at_least, column.at_most
     edges = [f"under {low:g}"] if low is not None else []
     return " or ".join([*edges, *([f"over {high:g}"] if high is not None else [])])
@@ -160,22 +149,38 @@ def _not_allowed(column: ColumnContract) -> str:
 
 def _date_tests(delivered: Delivered) -> Iterator[RowTest]:
     there, contract = columns_there(delivered), delivered.contract
-    begin, end = _PERIODS.get(delivered.table, ("", ""))
-    if begin in there and end in there:
-        shown = f"concat({sql.name(begin)}, ' to ', {sql.name(end)})"
-        sentence = f"{end} lies before {begin} in {{rows}} of {{total}}."
-        yield RowTest("S306", sentence, f"{sql.name(end)} < {sql.name(begin)}", shown)
+    for begin, end in contract.ordered:
+        if begin in there and end in there:
+            code = "S308" if begin == "notice_deadline" else "S306"
+            shown = f"concat({sql.name(begin)}, ' to ', {sql.name(end)})"
+            sentence = f"{end} lies before {begin} in {{rows}} of {{total}}."
+            yield RowTest(code, sentence, out_of_order(delivered, begin, end), shown)
     if contract.ended in there and delivered.dated:
         ended = sql.name(contract.ended or "")
         shown = f"concat('ended ', {ended}, ', recorded ', recorded_at)"
         # A date counts from the end of its day: recorded on that very day, it was not ahead of its time.
-        known_by = f"({ended} - CASE WHEN {_date_only(delivered, contract.ended or '')} THEN INTERVAL 1 DAY END)"
+        known_by = f"({ended} - CASE WHEN {date_only(delivered, contract.ended or '')} THEN INTERVAL 1 DAY END)"
         later = f"coalesce({known_by}, {ended}) > recorded_at"
         yield RowTest("S307", f"{contract.ended} lies after recorded_at in {{rows}} of {{total}}.", later, shown)
-    if {"notice_deadline", "end_date"} <= set(there):
-        shown = "concat('deadline ', notice_deadline, ', end ', end_date)"
-        sentence = "notice_deadline lies after end_date in {rows} of {total}."
-        yield RowTest("S308", sentence, "notice_deadline > end_date", shown)
+    for column in ("notice_deadline", "notice_at"):
+        if not {column, "start_date"} <= set(there):
+            continue
+        shown = f"concat({column}, ', start ', start_date)"
+        sentence = f"{column} lies before start_date in {{rows}} of {{total}}."
+        yield RowTest("S316", sentence, f"{column} < start_date", shown)
+    if delivered.dated:
+        yield from _recording_tests(delivered)
+
+
+def _recording_tests(delivered: Delivered) -> Iterator[RowTest]:
+    empty = f"NOT coalesce({sql.given(raw(RECORDED_AT), raw_type(delivered, RECORDED_AT))}, false)"
+    yield RowTest("S312", "recorded_at is empty in {rows} of {total}.", empty, "NULL")
+    occurred = delivered.contract.occurred
+    if occurred is not None and not delivered.contract.labels_only:
+        early = out_of_order(delivered, occurred, RECORDED_AT)
+        shown = f"concat('occurred ', {sql.name(occurred)}, ', recorded ', recorded_at)"
+        sentence = f"recorded_at lies before {occurred} in {{rows}} of {{total}}."
+        yield RowTest("S313", sentence, early, shown)
 
 
 def _account_tests(delivered: Delivered) -> Iterator[RowTest]:
@@ -184,14 +189,6 @@ def _account_tests(delivered: Delivered) -> Iterator[RowTest]:
     unknown = f"(account_id IS NOT NULL AND NOT {of_known_account(delivered)})"
     sentence = "account_id is not in `accounts` in {rows} of {total}."
     yield RowTest("S203", sentence, unknown, "account_id")
-
-
-def _date_only(delivered: Delivered, column: str) -> str:
-    """Return the condition that a time was given as a date."""
-    kind = raw_type(delivered, column)
-    if kind == "DATE":
-        return "true"
-    return f"(length(trim({raw(column)})) <= 10)" if sql.is_text(kind) else "false"
 
 
 _ZONE = r"(Z|[+-]\d{2}(:?\d{2})?|\s[A-Za-z][A-Za-z_/]+)$"
@@ -205,7 +202,7 @@ def _time_problems(session: Session, delivered: Delivered, read: str) -> Iterato
         kind, value = raw_type(delivered, name), raw(name)
         # The zone follows the time: in 2025-06-30, -30 is no zone.
         zoned = f"regexp_matches(substr(trim({value}), 11), '{_ZONE}')" if sql.is_text(kind) else "false"
-        dates = _date_only(delivered, name)
+        dates = date_only(delivered, name)
         total, with_zone, only_dates, midnights = session.row(
             f"SELECT count({sql.name(name)}), count(*) FILTER ({zoned}), count(*) FILTER ({dates}), "
             f"count(*) FILTER (CAST({sql.name(name)} AS TIME) = TIME '00:00:00' AND NOT {dates}) "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from features.sources import sql
 from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
+from features.sources.csv_files import is_csv
 from features.sources.delivery import Delivered
 
 ACCOUNT_IDS = "account_ids"  # every account that the company ever delivered
@@ -28,11 +29,20 @@ def read_columns(delivered: Delivered) -> str:
     """Return a select of every delivered column twice: as it is (``raw x``), and read as its type (``x``)."""
     columns = columns_there(delivered)
     originals = ", ".join(f"{sql.name(delivered.raw_name[c])} AS {raw(c)}" for c in columns)
-    values = ", ".join(
-        f"{sql.read(raw(c), raw_type(delivered, c), column.type)} AS {sql.name(c)}"
-        for c, column in columns.items()
-    )
+    values = ", ".join(f"{_read(delivered, c, column)} AS {sql.name(c)}" for c, column in columns.items())
     return f"SELECT *, {values} FROM (SELECT {originals} FROM {delivered.relation})"
+
+
+def _read(delivered: Delivered, name: str, column: ColumnContract) -> str:
+    value = sql.read(raw(name), raw_type(delivered, name), column.type)
+    if column.type is ColumnType.TEXT and _from_csv(delivered):
+        # Zero bytes are no text of anybody: half a file was written, or it is UTF-16.
+        return f"CASE WHEN NOT contains({raw(name)}, chr(0)) THEN {value} END"
+    return value
+
+
+def _from_csv(delivered: Delivered) -> bool:
+    return delivered.source.path is not None and is_csv(delivered.source.path)
 
 
 def raw_type(delivered: Delivered, column: str) -> str:
@@ -45,16 +55,46 @@ def unreadable(delivered: Delivered, column: str) -> str:
     return f"({sql.given(raw(column), raw_type(delivered, column))} AND {sql.name(column)} IS NULL)"
 
 
+def may_be_unreadable(delivered: Delivered, column: str) -> bool:
+    """Return whether a column can hold what cannot be read as the contract's type; as text, nearly all can."""
+    contract = columns_there(delivered)[column]
+    any_text = sql.holds_any_text(raw_type(delivered, column)) and not _from_csv(delivered)
+    return contract.type is not ColumnType.TEXT or not any_text
+
+
+def date_only(delivered: Delivered, column: str) -> str:
+    """Return the condition that a time was given as a date."""
+    kind = raw_type(delivered, column)
+    if kind == "DATE":
+        return "true"
+    return f"(length(trim({raw(column)})) <= 10)" if sql.is_text(kind) else "false"
+
+
+def out_of_order(delivered: Delivered, first: str, second: str) -> str:
+    """Return the condition that the second date of a row lies before the first.
+
+    A time given as a date counts from the end of its day: something may have ended before that.
+    """
+    begin, end = sql.name(first), sql.name(second)
+    if delivered.contract.columns[first].type is ColumnType.TIME:
+        a_date = date_only(delivered, first)
+        return f"{end} < {begin} - CASE WHEN {a_date} THEN INTERVAL '1' DAY ELSE INTERVAL '0' DAY END"
+    return f"{end} < {begin}"
+
+
 def as_the_contract_says(delivered: Delivered) -> str:
     """Return the condition that a row keeps the contract."""
     conditions = []
     for name, column in columns_there(delivered).items():
         if column.required:
             conditions.append(f"{sql.name(name)} IS NOT NULL")
-        elif column.type is not ColumnType.TEXT:  # any value can be read as text
+        elif may_be_unreadable(delivered, name):
             conditions.append(f"NOT coalesce({unreadable(delivered, name)}, false)")
         if allowed := sql.allowed(sql.name(name), column):
             conditions.append(f"coalesce({allowed}, true)")
+    for first, second in delivered.contract.ordered:
+        if {first, second} <= set(delivered.raw_name):
+            conditions.append(f"NOT coalesce({out_of_order(delivered, first, second)}, false)")
     return " AND ".join(conditions) or "true"
 
 
@@ -67,7 +107,13 @@ def of_known_account(delivered: Delivered) -> str:
 
 
 def normalised_rows(delivered: Delivered, truncated_at: dt.datetime | None = None, read: str | None = None) -> str:
-    """Return the select of a table's rows, before their versions are told apart.
+    """Return the select of a table's rows of known accounts, before their versions are told apart."""
+    rows = kept_rows(delivered, truncated_at, read)
+    return f"SELECT * FROM ({rows}) AS kept WHERE {of_known_account(delivered)}"
+
+
+def kept_rows(delivered: Delivered, truncated_at: dt.datetime | None = None, read: str | None = None) -> str:
+    """Return the select of the rows that keep the contract; it looks at one row at a time.
 
     All columns of the contract, ``row_key``, ``recorded_at`` (the one given, else when the contract takes
     such a row as known), for events ``occurred_at``, then ``known_from`` and ``known_until``.
@@ -86,7 +132,7 @@ def normalised_rows(delivered: Delivered, truncated_at: dt.datetime | None = Non
         f"SELECT {', '.join(selected)}, {_row_key(delivered)} AS row_key, {recorded} AS recorded_at, "
         f"{known_from} AS known_from, {sql.NEVER} AS known_until "
         f"FROM {read or f'({read_columns(delivered)})'} "
-        f"WHERE {as_the_contract_says(delivered)} AND {of_known_account(delivered)}"
+        f"WHERE {as_the_contract_says(delivered)}"
     )
     if truncated_at is None:
         return rows

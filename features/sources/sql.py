@@ -17,12 +17,15 @@ SQL_TYPES = {
 }
 ALWAYS = "TIMESTAMP '1900-01-01 00:00:00'"
 NEVER = "TIMESTAMP '9999-12-31 00:00:00'"
+# Whatever lies outside stands for something else: 1900, 1970 (the epoch) and 0001 for unknown, 9999 for never.
+FIRST_YEAR, LAST_YEAR = 1971, 2199
 
 _WHOLE = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$")
 _FLOAT = re.compile(r"^(DOUBLE|FLOAT|REAL|DECIMAL.*)$")
 _TEXT = re.compile(r"^(VARCHAR|ENUM.*|UUID|JSON|\"NULL\")$")
 _LOCAL_TIME = re.compile(r"^TIMESTAMP(_S|_MS|_NS|_US)?$")
 _ZONED_TIME = "TIMESTAMP WITH TIME ZONE"
+_NESTED = re.compile(r"\[\d*\]$|^(STRUCT|MAP|UNION)\(")
 
 
 def name(identifier: str) -> str:
@@ -67,6 +70,15 @@ def is_text(raw_type: str) -> bool:
     return bool(_TEXT.match(raw_type))
 
 
+def holds_any_text(raw_type: str) -> bool:
+    """Return whether every value of a raw column can be read as text: not so bytes, lists and records.
+
+    >>> holds_any_text("VARCHAR"), holds_any_text("BLOB"), holds_any_text("VARCHAR[]")
+    (True, False, False)
+    """
+    return raw_type != "BLOB" and not _NESTED.search(raw_type)
+
+
 def is_number(raw_type: str) -> bool:
     """Return whether a raw column holds numbers."""
     return bool(_WHOLE.match(raw_type) or _FLOAT.match(raw_type))
@@ -87,12 +99,22 @@ def read(raw: str, raw_type: str, column_type: ColumnType) -> str:
     column_type
         The type that the contract asks for.
     """
-    source = f"nullif(trim(CAST({raw} AS VARCHAR)), '')" if is_text(raw_type) else raw
+    source = _without_spaces(f"CAST({raw} AS VARCHAR)") if is_text(raw_type) else raw
     expression = _READERS[column_type](source, raw_type)
     return f"CAST({expression or 'NULL'} AS {SQL_TYPES[column_type]})"
 
 
-def _as_text(raw: str, raw_type: str) -> str:
+def _without_spaces(text_value: str) -> str:
+    """Return text without spaces around it, blank text as null; most text has none, and stays as it is."""
+    spaced = f"{text_value} LIKE ' %' OR {text_value} LIKE '% ' OR {text_value} = ''"
+    return f"CASE WHEN {spaced} THEN nullif(trim({text_value}), '') ELSE {text_value} END"
+
+
+def _as_text(raw: str, raw_type: str) -> str | None:
+    if raw_type == "BLOB":
+        return f"nullif(trim(TRY(decode({raw}))), '')"
+    if _NESTED.search(raw_type):
+        return None
     if _FLOAT.match(raw_type):  # ids that a data frame with gaps has turned into floats: 7.0 is "7"
         whole = f"TRY_CAST({raw} AS HUGEINT)"
         return f"CASE WHEN {raw} = {whole} THEN CAST({whole} AS VARCHAR) ELSE CAST({raw} AS VARCHAR) END"
@@ -169,6 +191,8 @@ def allowed(value: str, column: ColumnContract) -> str | None:
         conditions.append(f"{value} >= {column.at_least!r}")
     if column.at_most is not None:
         conditions.append(f"{value} <= {column.at_most!r}")
+    if column.type in (ColumnType.DATE, ColumnType.TIME):
+        conditions.append(f"{value} >= DATE '{FIRST_YEAR}-01-01' AND {value} < DATE '{LAST_YEAR + 1}-01-01'")
     return " AND ".join(conditions) or None
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from features.sources import sql
 
 if TYPE_CHECKING:
-    import duckdb
+    from features.sources.session import Workshop
 
 _REPEATED = "repeated_keys"
 
 
-def end_replaced_rows(connection: duckdb.DuckDBPyConnection, table: str, content: Sequence[str]) -> None:
+def end_replaced_rows(workshop: Workshop, table: str, content: Sequence[str]) -> None:
     """Give the rows of a table that were replaced later the end of their time.
 
     Of rows with one key, the row in force at a moment is the one with the largest ``recorded_at`` up to it.
@@ -25,45 +25,38 @@ def end_replaced_rows(connection: duckdb.DuckDBPyConnection, table: str, content
 
     Parameters
     ----------
-    connection
+    workshop
         Where the table is; its rows have ``row_key``, ``recorded_at``, ``known_from``, ``known_until``.
     table
         Its name.
     content
         The quoted columns that make a row what it is.
     """
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_REPEATED} AS "
-        f"SELECT hash(row_key) AS h FROM {sql.name(table)} GROUP BY h HAVING count(*) > 1"
-    )
-    if not _count(connection, _REPEATED):
-        return
-    chosen = f"hash(row_key) IN (SELECT h FROM {_REPEATED})"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE versions AS {_versions(table, chosen, content)}")
-    connection.execute(f"DELETE FROM {sql.name(table)} WHERE {chosen}")
-    connection.execute(f"INSERT INTO {sql.name(table)} BY NAME SELECT * FROM versions")
-    connection.execute("DROP TABLE versions")
+    select = f"SELECT hash(row_key) AS h FROM {sql.name(table)} GROUP BY hash(row_key) HAVING count(*) > 1"
+    workshop.store(_REPEATED, select)
+    if workshop.rows(f"SELECT h FROM {_REPEATED} LIMIT 1"):
+        chosen = f"hash(row_key) IN (SELECT h FROM {_REPEATED})"
+        columns = [sql.name(column) for column in workshop.columns(table) if column != "known_until"]
+        workshop.replace(table, chosen, _versions(table, chosen, columns, content))
+    workshop.drop(_REPEATED)
 
 
-def _versions(table: str, chosen: str, content: Sequence[str]) -> str:
+def _versions(table: str, chosen: str, columns: Sequence[str], content: Sequence[str]) -> str:
+    """Return the select of the versions among the chosen rows; `columns` are all but ``known_until``."""
+    kept = ", ".join(columns)
     order = ", ".join(f"{column} DESC NULLS LAST" for column in content)
-    row = f"row({', '.join(content)})"
-    last_of_the_second = (
-        f"SELECT * FROM {sql.name(table)} WHERE {chosen} "
-        f"QUALIFY row_number() OVER (PARTITION BY row_key, recorded_at ORDER BY {order}) = 1"
-    )
-    changes = (
-        f"SELECT * FROM ({last_of_the_second}) WINDOW w AS (PARTITION BY row_key ORDER BY recorded_at) "
-        f"QUALIFY row_number() OVER w = 1 OR {row} IS DISTINCT FROM lag({row}) OVER w"
-    )
-    return (
-        "SELECT * FROM (SELECT * REPLACE (coalesce(lead(recorded_at) OVER "
-        f"(PARTITION BY row_key ORDER BY recorded_at), {sql.NEVER}) AS known_until) FROM ({changes})) "
-        "WHERE known_from < known_until"
-    )
-
-
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-    assert row is not None  # an aggregate always gives a row
-    return int(row[0])
+    same = " AND ".join(f"{column} IS NOT DISTINCT FROM lag({column}) OVER w" for column in content)
+    return f"""
+        WITH placed AS (
+            SELECT {kept}, row_number() OVER (PARTITION BY row_key, recorded_at ORDER BY {order}) AS place
+            FROM {sql.name(table)} WHERE {chosen}
+        ), compared AS (
+            SELECT {kept}, row_number() OVER w AS version, {same} AS repeats_the_one_before
+            FROM placed WHERE place = 1 WINDOW w AS (PARTITION BY row_key ORDER BY recorded_at)
+        ), ended AS (
+            SELECT {kept}, lead(recorded_at) OVER (PARTITION BY row_key ORDER BY recorded_at) AS replaced_at
+            FROM compared WHERE version = 1 OR NOT repeats_the_one_before
+        )
+        SELECT {kept}, coalesce(replaced_at, {sql.NEVER}) AS known_until
+        FROM ended WHERE known_from < coalesce(replaced_at, {sql.NEVER})
+    """

@@ -13,6 +13,7 @@ from features.sources import Database, Sources, load_sources, open_database
 from features.sources.check import check_sources
 from features.sources.problems import Problem
 
+NOW = dt.datetime(2026, 1, 1)
 TWO_ACCOUNTS = "account_id\na1\na2\n"
 
 
@@ -50,6 +51,12 @@ class Company:
         self._tables[table] = f"[tables.{table}]\nquery = '''{query}'''\n{settings}"
         return self
 
+    def forget(self, *tables: str) -> Company:
+        """Leave the tables' files, and connect them no longer."""
+        for table in tables:
+            del self._tables[table]
+        return self
+
     def says(self, line: str) -> Company:
         self._head.append(line)
         return self
@@ -70,8 +77,8 @@ class Company:
         self._opened.append(open_database(self.load(), **options))
         return self._opened[-1]
 
-    def check(self) -> list[Problem]:
-        return check_sources(self.load())
+    def check(self, now: dt.datetime = NOW) -> list[Problem]:
+        return check_sources(self.load(), now)
 
     def close(self) -> None:
         for database in self._opened:

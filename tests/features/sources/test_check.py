@@ -8,7 +8,8 @@ import pytest
 
 from features.sources.check import check_report
 from features.sources.problems import Problem, Severity, kinds
-from tests.features.sources.company import Company
+from tests.features.sources.company import NOW, Company
+from tests.features.sources.faults import FAULTS
 
 USAGE = "account_id,occurred_at\n"
 TICKETS = "ticket_id,account_id,opened_at,closed_at,recorded_at\n"
@@ -122,10 +123,10 @@ CASES: dict[str, tuple[Wrong, str, int | None, tuple[str, ...]]] = {
         (),
     ),
     "S304": (
-        lambda c: c.says("observed_until = 2025-01-31").csv("usage", f"{USAGE}a1,2025-01-31\na1,2099-01-01\n"),
+        lambda c: c.says("observed_until = 2025-01-31").csv("usage", f"{USAGE}a1,2025-01-31\na1,2025-06-01\n"),
         "occurred_at lies after the end of the history (2025-02-01 00:00:00) in 1 row of 2.",
         1,
-        ("2099-01-02 00:00:00",),
+        ("2025-06-02 00:00:00",),
     ),
     "S305": (
         lambda c: c.csv("usage", f"{USAGE}a1,2025-01-01T10:00Z\na1,2025-01-01T10:00:00+02\na1,2025-01-01 10:00\n"),
@@ -147,9 +148,9 @@ CASES: dict[str, tuple[Wrong, str, int | None, tuple[str, ...]]] = {
     ),
     "S308": (
         lambda c: c.csv("contracts", f"{CONTRACTS}c1,a1,2025-01-01,2025-12-31,2026-01-31\n"),
-        "notice_deadline lies after end_date in 1 row of 1.",
+        "end_date lies before notice_deadline in 1 row of 1.",
         1,
-        ("deadline 2026-01-31, end 2025-12-31",),
+        ("2026-01-31 to 2025-12-31",),
     ),
     "S309": (lambda c: c, "Nothing says where the history ends.", None, ()),
     "S310": (
@@ -207,7 +208,7 @@ CASES: dict[str, tuple[Wrong, str, int | None, tuple[str, ...]]] = {
         (),
     ),
 }  # fmt: skip
-ELSEWHERE = {"S901", "S902"}  # of the catalogue and of sources.toml: test_commands.py
+ELSEWHERE = {fault.code for fault in FAULTS.values()} | {"S901", "S902"}  # test_faults.py, test_commands.py
 
 
 def of(problems: list[Problem], code: str) -> list[Problem]:
@@ -255,7 +256,7 @@ def test_sound_tables_have_no_problems_but_those_that_are_missing(sound: Company
 
 
 def test_the_report_sums_up_every_table(sound: Company) -> None:
-    report = check_report(sound.csv("usage", SOUND["usage"] + "a1,u1,chat,?,?\n").load())
+    report = check_report(sound.csv("usage", SOUND["usage"] + "a1,u1,chat,?,?\n").load(), NOW)
     summaries = {table.table: table for table in report.tables}
     usage = summaries["usage"]
     assert (usage.rows, usage.kept, str(usage.first), str(usage.last)) == (57, 56, "2025-01-01", "2025-02-28")
@@ -285,8 +286,9 @@ def test_without_accounts_the_other_tables_are_still_read(company: Company) -> N
 
 def test_a_table_that_breaks_while_it_is_read_is_named(company: Company) -> None:
     text = "account_id,occurred_at\n" + "a1,2025-01-01\n" * 30_000 + "a1,2025-01-01,too,many,columns\n"
-    (problem,) = of(company.csv("usage", text).check(), "S101")
+    (problem,) = of(company.csv("usage", text).check(), "S113")
     assert problem.table == "usage"
+    assert problem.sentence == "usage.csv, line 30,002: has 5 columns, where the header has 2."
 
 
 def test_a_table_delivered_with_no_rows_is_no_problem_where_a_feed_covers_it(company: Company) -> None:

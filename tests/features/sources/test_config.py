@@ -37,7 +37,7 @@ def test_everything_that_may_be_said_is_read(company: Company) -> None:
     assert sources.config.labels.involuntary_counts is True
     assert "negative_reviews" not in sources.catalogue.definitions.signals
     assert "company_size" in sources.catalogue.definitions.context
-    assert sources.contract("accounts").columns["size"].type is ColumnType.NUMBER
+    assert sources.contracts["accounts"].columns["size"].type is ColumnType.NUMBER
 
 
 def test_the_folder_serves_as_well_as_the_file(company: Company) -> None:
@@ -73,7 +73,7 @@ def test_an_unknown_key_at_the_top_gets_its_near_miss(tmp_path: Path) -> None:
 def test_an_unknown_table_gets_its_near_miss_and_a_way_out(tmp_path: Path) -> None:
     message = refused(tmp_path, f'company = "Acme"\n{ACCOUNTS}[tables.usge]\npath = "u.csv"')
     assert 'sources.toml, [tables]: unknown table "usge". Did you mean "usage"?' in message
-    assert "shape it into one of them with a query" in message
+    assert "Shape it into one of these with a query, or write its contract into tables.toml" in message
 
 
 def test_an_unknown_column_gets_its_near_miss(tmp_path: Path) -> None:
@@ -97,7 +97,27 @@ def test_accounts_are_always_needed(tmp_path: Path) -> None:
 
 def test_other_engines_are_refused_by_name(tmp_path: Path) -> None:
     message = refused(tmp_path, f'company = "Acme"\n{ACCOUNTS}[connection]\nengine = "oracle"')
-    assert 'sources.toml, [connection], engine: "oracle" is not allowed. Allowed: duckdb.' in message
+    assert 'sources.toml, [connection], engine: "oracle" is not allowed. Allowed: duckdb, ' in message
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ('engine = "postgresql"', "PostgreSQL has either a url or a url_env, and neither is given"),
+        ('engine = "postgresql"\nurl = "postgresql://h/d"\nurl_env = "URL"', "and both are given"),
+        ('url = "postgresql://h/d"', 'url is for engine = "postgresql", and the engine is "duckdb"'),
+        (
+            'engine = "postgresql"\nmaster = "local"',
+            'master is for engine = "spark", and the engine is "postgresql"',
+        ),
+        ('engine = "spark"\nconfg = {}', 'unknown key "confg". Did you mean "config"?'),
+        ('engine = "spark"\nconfig = { "spark.sql.shuffle.partitions" = 8 }', "text in quotes"),
+    ],
+)
+def test_each_engine_is_told_what_it_asks_and_nothing_else(tmp_path: Path, said: str, problem: str) -> None:
+    message = refused(tmp_path, f'company = "Acme"\n{ACCOUNTS}[connection]\n{said}')
+    assert problem in message
+    assert "sources.toml, [connection]" in message
 
 
 def test_never_changing_names_columns_of_accounts(tmp_path: Path) -> None:
@@ -132,4 +152,4 @@ def test_a_column_that_the_overlays_context_reads_can_be_mapped(
     (company.folder / "overlay" / "context.toml").write_text(text, encoding="utf-8")
     company.csv("accounts", "account_id,employees\na1,5\n", 'columns = { people = "employees" }')
     company.section('[catalogue]\noverlay = "overlay"')
-    assert company.load().contract("accounts").columns["people"].type is ColumnType.NUMBER
+    assert company.load().contracts["accounts"].columns["people"].type is ColumnType.NUMBER

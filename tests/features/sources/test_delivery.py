@@ -150,5 +150,5 @@ def test_an_empty_table_is_connected_and_tells_nothing(company: Company) -> None
 
 def test_closing_deletes_the_database(company: Company) -> None:
     with company.csv("usage", USAGE).open() as database:
-        (file,) = database.session.rows("SELECT path FROM duckdb_databases() WHERE path IS NOT NULL")[0]
+        (file,) = database.engine.files.rows("SELECT path FROM duckdb_databases() WHERE path IS NOT NULL")[0]
     assert not Path(file).exists()

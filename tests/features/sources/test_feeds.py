@@ -48,12 +48,12 @@ def test_a_late_row_moves_the_beginning_back_from_when_it_became_known(company: 
 def test_a_first_row_with_a_wrong_date_counts_until_it_is_corrected(company: Company) -> None:
     text = (
         "v1,a1,other,2025-02-01 10:00,2025-02-01 11:00\n"
-        "v2,a1,other,1970-01-02 10:00,2025-03-01 10:00\n"
+        "v2,a1,other,1990-01-02 10:00,2025-03-01 10:00\n"
         "v2,a1,other,2025-02-20 10:00,2025-04-01 10:00\n"
     )
     database = company.csv("visits", HEAD + text).open()
     firsts = [rows_known(database, "coverage", at(f"2025-0{m}-15"), "covered_from") for m in (2, 3, 4)]
-    assert firsts == [[day("2025-02-01")], [day("1970-01-02")], [day("2025-02-01")]]
+    assert firsts == [[day("2025-02-01")], [day("1990-01-02")], [day("2025-02-01")]]
 
 
 def test_state_covers_from_when_it_was_first_known(company: Company) -> None:

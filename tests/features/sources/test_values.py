@@ -151,17 +151,17 @@ def test_every_column_of_the_contract_is_there_in_its_type(company: Company) -> 
     assert {name: str(kind) for name, kind in schema.items()} == {
         "ticket_id": "string",
         "account_id": "string",
-        "opened_at": "timestamp(6)",
-        "closed_at": "timestamp(6)",
+        "opened_at": "timestamp",
+        "closed_at": "timestamp",
         "priority": "string",
         "escalated": "boolean",
         "category": "string",
         "satisfaction": "float64",
-        "occurred_at": "timestamp(6)",
+        "occurred_at": "timestamp",
         "row_key": "string",
-        "recorded_at": "timestamp(6)",
-        "known_from": "timestamp(6)",
-        "known_until": "timestamp(6)",
+        "recorded_at": "timestamp",
+        "known_from": "timestamp",
+        "known_until": "timestamp",
     }
 
 

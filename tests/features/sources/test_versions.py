@@ -207,7 +207,7 @@ def test_versions_told_apart_in_sql_are_those_of_a_plain_reading(
         known_from = hour(max(recorded, occurred))
         row = [key, hour(occurred), value, hour(recorded), known_from, at("9999-12-31")]
         session.connection.execute("INSERT INTO drawn VALUES (?, ?, ?, ?, ?, ?)", row)
-    end_replaced_rows(session.connection, "drawn", ["row_key", "occurred_at", "value"])
+    end_replaced_rows(session, "drawn", ["row_key", "occurred_at", "value"])
     for moment in range(7):
         known = session.connection.execute(
             "SELECT row_key, value FROM drawn WHERE known_from <= ? AND ? < known_until ORDER BY row_key",
@@ -222,5 +222,5 @@ def test_a_table_with_unique_keys_is_not_rewritten(session: Session) -> None:
         "recorded_at AS known_from, TIMESTAMP '9999-12-31' AS known_until FROM range(1000) AS t(i)"
     )
     before = session.rows("SELECT rowid, row_key FROM unique_keys ORDER BY ALL")
-    end_replaced_rows(session.connection, "unique_keys", ["row_key"])
+    end_replaced_rows(session, "unique_keys", ["row_key"])
     assert session.rows("SELECT rowid, row_key FROM unique_keys ORDER BY ALL") == before

@@ -1,0 +1,135 @@
+"""Three engines, one definition: where a company's tables lie once read, and where its measures are computed.
+
+``[connection]`` in ``sources.toml`` chooses: an embedded DuckDB, a PostgreSQL server, or Spark. All three compute
+the same Ibis expressions over tables of the same names and types, and give equal vectors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import ibis
+    import ibis.expr.types as ir
+
+    from features.sources.config import Sources
+    from features.sources.session import Remote, Session, Workshop
+
+
+class Engine(Protocol):
+    """Where tables lie and expressions are computed.
+
+    Attributes
+    ----------
+    dialect
+        Its name in Ibis: queries compiled for one dialect run on every engine of it.
+    ibis
+        Its Ibis backend, to compile expressions.
+    workshop
+        Where delivered rows become the company's tables, until :meth:`settle`.
+    files
+        The embedded DuckDB that opens files, and knows of every table what is delivered in which type.
+    """
+
+    dialect: str
+    ibis: Any
+
+    @property
+    def workshop(self) -> Workshop:
+        """Where delivered rows become the company's tables."""
+
+    @property
+    def files(self) -> Session:
+        """The embedded DuckDB that opens what is delivered."""
+
+    def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:
+        """Take over the finished tables from the workshop.
+
+        Parameters
+        ----------
+        tables
+            All of them.
+        by_account
+            Those with an ``account_id``, which they are asked by.
+        """
+
+    def put(self, name: str, rows: pa.Table) -> None:
+        """Make a small working table of rows at hand, or make it anew."""
+
+    def make(self, name: str, select: str) -> None:
+        """Make a working table of a query in the engine's own dialect, or make it anew."""
+
+    def fetch(self, select: str, schema: pa.Schema) -> pa.Table:
+        """Run a query in the engine's own dialect; `schema` are its columns' types."""
+
+    def drop(self, name: str) -> None:
+        """Drop a working table."""
+
+    def interrupt(self) -> None:
+        """Make the query under way fail, from another thread."""
+
+    def close(self) -> None:
+        """Give back all that was taken; a second time does nothing."""
+
+
+def start(sources: Sources) -> Engine:
+    """Start the engine that ``[connection]`` names.
+
+    Raises
+    ------
+    SourcesError
+        What the engine needs is not installed, or it cannot be reached.
+    """
+    match sources.config.connection.engine:
+        case "postgresql":
+            from features.sources.engines.postgresql import PostgreSQL
+
+            return PostgreSQL(sources)
+        case "spark":
+            from features.sources.engines.spark import Spark
+
+            return Spark(sources)
+        case "duckdb":
+            from features.sources.engines.duckdb import DuckDB
+
+            return DuckDB(sources)
+
+
+@contextmanager
+def session_to_check(sources: Sources) -> Iterator[Session]:
+    """Give an embedded DuckDB that sees all that is delivered, row by row, whatever the engine.
+
+    Raises
+    ------
+    SourcesError
+        What the engine needs is not installed, or it cannot be reached.
+    """
+    from features.sources.session import Session
+
+    with contextlib.ExitStack() as open_things:
+        remote: Remote | None = None
+        match sources.config.connection.engine:
+            case "postgresql":
+                from features.sources.engines.postgresql import Server
+
+                remote = open_things.enter_context(contextlib.closing(Server(sources.config.connection)))
+            case "spark":
+                from features.sources.engines.spark import SparkRows
+
+                remote = SparkRows(sources.config.connection)
+        yield open_things.enter_context(Session(sources.folder, remote))
+
+
+def bound(engine: Engine, name: str, schema: ibis.Schema) -> ir.Table:
+    """Return a table of known columns as Ibis sees it, without asking the engine's catalogue."""
+    import ibis.expr.operations as ops
+
+    table: ir.Table = ops.DatabaseTable(
+        name=name, schema=schema, source=engine.ibis, namespace=ops.Namespace()
+    ).to_expr()
+    return table
