@@ -20,6 +20,10 @@ app = typer.Typer(
 
 for package in ("features", "training", "serving"):
     app.add_typer(importlib.import_module(f"{package}.commands").app)
+# `catalogue preview` needs models, which features does not know: the group is features', the command models'.
+importlib.import_module("features.commands").catalogue_app.add_typer(
+    importlib.import_module("models.commands").app
+)
 
 
 def main() -> None:

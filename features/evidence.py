@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from features.catalogue import schema
 from features.measures.rows import days, matching
 from features.readings import Evidence
-from features.sources.contract import table_contracts
+from features.sources.contract import TableContract
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 3
 REACH_DAYS = 180  # where the measure has no window of its own
 QUOTED = 200  # characters of a text that are quoted
-# Of these columns, those that a table has are told, in this order.
+# Of these columns, those that one of our tables has are told, in this order.
 TOLD = (
     "kind",
     "category",
@@ -70,12 +70,21 @@ def account_evidence(
         signal = catalogue.definitions.signals.get(name)
         if signal is None or signal.evidence is None or signal.evidence.table not in database.tables:
             continue
-        table = _still_open(database.tables[signal.evidence.table], signal.measure, as_of)
-        rows = _newest(table, signal.evidence, account_id, as_of, _reach(signal.measure))
+        table = signal.evidence.table
+        contract = catalogue.definitions.contracts[table]
+        told = _told_of_own(contract) if table in catalogue.definitions.tables else TOLD
+        there = _still_open(database.tables[table], signal.measure, contract.ended, as_of)
+        rows = _newest(there, signal.evidence, account_id, as_of, _reach(signal.measure), told)
         quoted[name] = tuple(
-            _evidence(signal.evidence.table, row) for row in database.connection.to_pyarrow(rows).to_pylist()
+            _evidence(table, contract, told, row) for row in database.connection.to_pyarrow(rows).to_pylist()
         )
     return quoted
+
+
+def _told_of_own(contract: TableContract) -> tuple[str, ...]:
+    """Name what is told of a company's own table: all but ids, and the times that evidence gives anyway."""
+    aside = {*contract.key, "account_id", contract.occurred}
+    return tuple(name for name in contract.columns if name not in aside)
 
 
 def _reach(measure: schema.Measure) -> int | None:
@@ -93,17 +102,22 @@ def _reach(measure: schema.Measure) -> int | None:
     return max(windows, default=REACH_DAYS)
 
 
-def _still_open(table: ir.Table, measure: schema.Measure, as_of: dt.datetime) -> ir.Table:
+def _still_open(table: ir.Table, measure: schema.Measure, ended: str | None, as_of: dt.datetime) -> ir.Table:
     """For what counts open rows: those open at `as_of`, or ended as shortly before as the measure says."""
-    if not isinstance(measure, schema.OpenAtMeasure):
+    if not isinstance(measure, schema.OpenAtMeasure) or ended is None:
         return table
-    end = table[table_contracts()[measure.rows.table].ended]
+    end = table[ended]
     last = ibis.literal(as_of - dt.timedelta(days=measure.ended_within_days), type="timestamp")
     return table.filter(end.isnull() | (end > last))
 
 
 def _newest(
-    table: ir.Table, evidence: schema.Rows, account_id: str, as_of: dt.datetime, reach: int | None
+    table: ir.Table,
+    evidence: schema.Rows,
+    account_id: str,
+    as_of: dt.datetime,
+    reach: int | None,
+    told: Sequence[str],
 ) -> ir.Table:
     moment = ibis.literal(as_of, type="timestamp")
     known = matching(
@@ -115,12 +129,12 @@ def _newest(
     when = _when(known)
     if reach is not None:
         known = known.filter((when > moment - days(reach)) & (when <= moment))
-    told = [column for column in TOLD if column in known.columns]
+    there = [column for column in told if column in known.columns]
     return (
         known.mutate(_when=when)
         .order_by([ibis.desc("_when"), "row_key"])
         .limit(MOST_ROWS)
-        .select("row_key", "_when", *told)
+        .select("row_key", "_when", *there)
     )
 
 
@@ -130,12 +144,12 @@ def _when(rows: ir.Table) -> ir.Value:
     return rows.valid_from.cast("timestamp") if "valid_from" in rows.columns else rows.known_from
 
 
-def _evidence(table: str, row: dict[str, Any]) -> Evidence:
-    told = [f"{name}: {_short(row[name])}" for name in TOLD if row.get(name) is not None]
+def _evidence(table: str, contract: TableContract, told: Sequence[str], row: dict[str, Any]) -> Evidence:
+    said = [f"{name}: {_short(row[name])}" for name in told if row.get(name) is not None]
     happened: dt.datetime = row["_when"]
-    if table_contracts()[table].kind == "event" and happened.time() == dt.time():
+    if contract.kind == "event" and happened.time() == dt.time():
         happened -= dt.timedelta(days=1)  # a date without a time was counted from the next midnight
-    return Evidence(table, row["row_key"], happened, ", ".join(told))
+    return Evidence(table, row["row_key"], happened, ", ".join(said))
 
 
 def _short(value: object) -> str:

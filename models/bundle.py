@@ -24,17 +24,20 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from features.errors import BundleError
-from features.vectors import FeatureContract
+from features.vectors import FeatureContract, feature_contract
 from models.blend import Blend, Interval
 from models.booster import REMEDY, contributions, load_booster, refuse_unless_readable
 from models.calibration import Platt
 from models.design import Medians
 from models.scorecard import Scorecard
+
+if TYPE_CHECKING:
+    from features.catalogue import Catalogue
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
@@ -205,6 +208,25 @@ def load_bundle(folder: Path, *, trusted: bool = False, version: str | None = No
         given_version=version,
     )
     _refuse_unless_whole(folder, bundle)
+    return bundle
+
+
+def load_fitting_bundle(folder: Path, catalogue: Catalogue, *, trusted: bool = False) -> Bundle:
+    """Read a bundle back, once its digests hold and it fits the catalogue in force.
+
+    `trusted`: the folder is the champion's own, written by `promote`; any other model is first parsed in a
+    process of its own, since a damaged one can end the process that reads it.
+
+    Raises
+    ------
+    BundleError
+        Missing, damaged or changed.
+    ContractMismatchError
+        It was trained with other definitions.
+    """
+    bundle = load_bundle(folder, trusted=trusted)
+    codebooks = {column.name: column.codebook for column in bundle.contract.columns if column.codebook}
+    bundle.contract.refuse_unless_equal(feature_contract(catalogue, codebooks))
     return bundle
 
 

@@ -23,12 +23,15 @@ from features.catalogue.schema import (
     LowSide,
     Measure,
     MedianDurationMeasure,
+    OnboardingAdoptionMeasure,
     OpenAtMeasure,
     RatioMeasure,
     Rows,
+    TrendMeasure,
+    UtilisationMeasure,
 )
-from features.catalogue.tables import KnownTable, known_tables
 from features.errors import near_miss
+from features.sources.contract import ColumnType, TableContract
 
 # What a context column can be derived from, beside a column of the accounts table.
 DERIVED = (
@@ -135,10 +138,11 @@ class DefinitionChecker(Checker):
             self._blocks(file, keys, model)
             return
         table = _table_of(model) or table
-        if table is not None and table in known_tables():
+        if table is not None and table in self.definitions.contracts:
             self._columns(file, keys, model, table)
+        self._moments(file, keys, model)
         if isinstance(model, LatestAtMost | ContactLost):
-            roles = known_tables()["contacts"].columns["role"].one_of
+            roles = self.definitions.contracts["contacts"].columns["role"].one_of
             for role in (*model.roles, *getattr(model, "fallback_roles", ())):
                 self.known(file, [*keys, "roles"], "role", role, roles)
         if isinstance(model, LowSide):
@@ -149,6 +153,7 @@ class DefinitionChecker(Checker):
 
     def _blocks(self, file: str, keys: Sequence[str], measure: BlocksMeasure) -> None:
         if self._table(file, keys, measure.table):
+            self._happens(file, keys, measure.table, "no blocks of days")
             self._filter(file, [*keys, "more"], measure.table, measure.more)
             self._filter(file, [*keys, "than"], measure.table, measure.than)
 
@@ -161,9 +166,27 @@ class DefinitionChecker(Checker):
             self._column(file, [*keys, "columns"], table, column)
         if (only := getattr(model, "filter", None)) is not None:
             self._filter(file, [*keys, "filter"], table, only)
-        if isinstance(model, MedianDurationMeasure | OpenAtMeasure) and not known_tables()[table].has_ended:
-            ended = [name for name, known in known_tables().items() if known.has_ended]
+        contracts = self.definitions.contracts
+        if isinstance(model, MedianDurationMeasure | OpenAtMeasure) and contracts[table].ended is None:
+            ended = [name for name, contract in contracts.items() if contract.ended]
             self.complain(file, keys, f'rows of "{table}" never end. {near_miss(table, ended)}')
+
+    def _moments(self, file: str, keys: Sequence[str], model: BaseModel) -> None:
+        """Check that rows happen some day, where it is asked when, and name people, where it is asked who."""
+        asked = [getattr(model, "rows", None)]
+        if isinstance(model, TrendMeasure):
+            asked += [model.of, model.fallback]
+        if isinstance(model, UtilisationMeasure | OnboardingAdoptionMeasure):
+            asked.append(model.people)
+            if model.people.table in self.definitions.contracts:
+                self._column(file, [*keys, "people"], model.people.table, "user_id")
+        for rows in asked:
+            if isinstance(rows, Rows) and rows.table in self.definitions.contracts:
+                self._happens(file, keys, rows.table, "the measure asks when")
+
+    def _happens(self, file: str, keys: Sequence[str], table: str, wanted: str) -> None:
+        if self.definitions.contracts[table].occurred is None:
+            self.complain(file, keys, f'rows of "{table}" have no day on which they happen: {wanted}.')
 
     def _rows(self, file: str, keys: Sequence[str], rows: Rows) -> None:
         if not self._table(file, keys, rows.table):
@@ -179,22 +202,23 @@ class DefinitionChecker(Checker):
             self._column(file, [*keys, "columns"], rows.table, column, numeric=numeric)
         if rows.by_known_since is not None:
             self._column(file, [*keys, "by_known_since", "column"], rows.table, rows.by_known_since.column)
-        if rows.window_days is not None and not known_tables()[rows.table].has_occurred:
-            self.complain(file, keys, f'rows of "{rows.table}" have no day on which they happen: no window.')
+        windowed = rows.window_days is not None or rows.until_days_ago or rows.by_known_since is not None
+        if windowed or "day" in rows.columns:
+            self._happens(file, keys, rows.table, "no window")
 
     def _table(self, file: str, keys: Sequence[str], name: str) -> bool:
-        usable = [table for table, known in known_tables().items() if _is_usable(known)]
-        known = known_tables().get(name)
-        if known is not None and known.labels_only:
+        contracts = self.definitions.contracts
+        usable = [table for table, contract in contracts.items() if _is_usable(contract)]
+        if name in contracts and contracts[name].labels_only:
             self.complain(file, keys, f'table "{name}" is read by labels only: it tells what is to be predicted.')
             return False
         return self.known(file, keys, "table", name, usable)
 
     def _column(self, file: str, keys: Sequence[str], table: str, column: str, *, numeric: bool = False) -> bool:
-        columns = known_tables()[table].columns
+        columns = self.definitions.contracts[table].columns
         if not self.known(file, keys, f'column of "{table}"', column, columns):
             return False
-        if numeric and columns[column].type not in ("number", "integer"):
+        if numeric and columns[column].type not in _NUMERIC:
             self.complain(file, keys, f'"{table}.{column}" is {columns[column].type}, a number is needed.')
             return False
         return True
@@ -204,9 +228,9 @@ class DefinitionChecker(Checker):
             at = [*keys, column]
             if not self._column(file, at, table, column):
                 continue
-            known = known_tables()[table].columns[column]
+            known = self.definitions.contracts[table].columns[column]
             if isinstance(wanted, Between):
-                if known.type not in ("number", "integer", "date", "time"):
+                if known.type not in _NUMERIC:
                     self.complain(file, at, f'"{table}.{column}" is {known.type}: list its values.')
                 continue
             for value in wanted:
@@ -218,6 +242,7 @@ class DefinitionChecker(Checker):
                     self.known(file, at, "value", str(value), known.one_of)
 
 
+_NUMERIC = (ColumnType.NUMBER, ColumnType.INTEGER)
 _VALUES: Mapping[str, tuple[type, ...]] = {
     "text": (str,),
     "yes_no": (bool,),
@@ -232,8 +257,8 @@ def _said(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value).lower()
 
 
-def _is_usable(table: KnownTable) -> bool:
-    return table.has_accounts and not table.labels_only
+def _is_usable(table: TableContract) -> bool:
+    return table.by_account and not table.labels_only
 
 
 def _table_of(model: BaseModel) -> str | None:

@@ -5,10 +5,16 @@ All of it is derived from definitions, playbook and wording; nothing is written 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from features.catalogue.listing import Line, Listing, by_area, lines
-from features.catalogue.words import Entry, applies_in_words, measure_in_words, override_in_words
+from features.catalogue.words import (
+    Entry,
+    applies_in_words,
+    column_in_words,
+    measure_in_words,
+    override_in_words,
+)
 
 
 def document(listing: Listing, *, revision: int, definitions: str, policy: str) -> str:
@@ -45,6 +51,7 @@ def _page(listing: Listing, revision: int, definitions: str, policy: str) -> Ite
         for line in found:
             yield from _signal(listing, line) if line.kind == "signal" else _factor(listing, line)
     yield from _context(listing)
+    yield from _own_tables(listing.definitions.get("tables", {}))
     yield from _combination(listing.policy)
     yield from _bands(listing)
     yield from _plays(listing)
@@ -121,6 +128,17 @@ def _context(listing: Listing) -> Iterator[str]:
         values = f"; values: {', '.join(entry['codebook'])}" if entry.get("codebook") else ""
         shown = "" if entry.get("in_model", True) else "; shown only, no model reads it"
         yield f"- `{name}` ({_words(entry['kind'])}): {origin}{values}{shown}."
+
+
+def _own_tables(tables: Mapping[str, Entry]) -> Iterator[str]:
+    if not tables:
+        return
+    yield from ("", "## Tables of the company's own")
+    for name, table in tables.items():
+        when = f"events, when: `{table['occurred']}`" if table["kind"] == "event" else "a state"
+        ended = f", until: `{table['ended']}`" if table.get("ended") else ""
+        yield from ("", f"- `{name}` ({when}{ended}): {_sentence(table['about'])}")
+        yield from (f"  - `{column}` ({column_in_words(entry)})" for column, entry in table["columns"].items())
 
 
 def _combination(policy: Entry) -> Iterator[str]:

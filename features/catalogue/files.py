@@ -14,9 +14,12 @@ from features.errors import near_miss
 
 LANGUAGES = ("en", "zh")
 SIGNALS, FACTORS, CONTEXT, PLAYBOOK = "signals.toml", "factors.toml", "context.toml", "playbook.toml"
+TABLES = "tables.toml"  # a company's own tables; ours stand in the contract of the sources
 WORDING = {language: f"wording/{language}.toml" for language in LANGUAGES}
-FILES = (SIGNALS, FACTORS, CONTEXT, PLAYBOOK, *WORDING.values())
+FILES = (SIGNALS, FACTORS, CONTEXT, PLAYBOOK, *WORDING.values())  # ours
+OVERLAID = (*FILES, TABLES)  # those that an overlay may hold
 OURS = Path(__file__).parent
+_FLAT = (FACTORS, CONTEXT, TABLES)  # their entries stand at the top, not in a table of their own
 
 # What the entries of a table are called in messages, by file and table.
 _ENTRIES = {
@@ -40,7 +43,7 @@ class Files:
     Attributes
     ----------
     tables
-        For each of :data:`FILES`, its content with the overlay merged in.
+        For each of :data:`OVERLAID`, its content with the overlay merged in.
     overlay
         The overlay's own content, to tell whose entry it is that a message is about.
     folder
@@ -58,7 +61,7 @@ class Files:
         """
         keys = list(keys)
         name = str(self.folder / file) if self.folder and self._said_by_overlay(file, keys) else file
-        if file in (FACTORS, CONTEXT) and keys:
+        if file in _FLAT and keys:
             entry, rest = f', {file.removesuffix("s.toml").removesuffix(".toml")} "{keys[0]}"', keys[1:]
         elif len(keys) > 1 and (file, keys[0]) in _ENTRIES:
             entry, rest = f', {_ENTRIES[file, keys[0]]} "{keys[1]}"', keys[2:]
@@ -68,7 +71,7 @@ class Files:
 
     def _said_by_overlay(self, file: str, keys: Sequence[str]) -> bool:
         said: Any = self.overlay.get(file)
-        entry = 1 if file in (FACTORS, CONTEXT) else 2
+        entry = 1 if file in _FLAT else 2
         for key in keys[:entry]:
             said = said.get(key) if isinstance(said, Mapping) else None
         return said is not None
@@ -76,16 +79,16 @@ class Files:
 
 def read_files(overlay: Path | None, problems: Problems) -> Files:
     """Return our files with the overlay merged in; what cannot be read is noted in `problems`."""
-    files = Files({file: our_file(file) for file in FILES}, folder=overlay)
+    files = Files({**{file: our_file(file) for file in FILES}, TABLES: {}}, folder=overlay)
     if overlay is None:
         return files
     if not overlay.is_dir():
-        problems.add(f"{overlay}: no such folder. An overlay is a folder with any of {', '.join(FILES)}.")
+        problems.add(f"{overlay}: no such folder. An overlay is a folder with any of {', '.join(OVERLAID)}.")
         return files
     for path in sorted(overlay.rglob("*.toml")):
         file = path.relative_to(overlay).as_posix()
-        if file not in FILES:
-            problems.add(f"{path}: not a file of the catalogue. {near_miss(file, FILES)}")
+        if file not in OVERLAID:
+            problems.add(f"{path}: not a file of the catalogue. {near_miss(file, OVERLAID)}")
         elif (said := _read(path, problems)) is not None:
             files.overlay[file] = said
             files.tables[file] = merge(files.tables[file], said)

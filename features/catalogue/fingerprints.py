@@ -3,7 +3,7 @@
 Keys inside an entry may stand in any order; the order of the signals, factors and context columns is the
 order of the vector, and counts. What changes no vector and no reading of one is left out, so that nobody
 retrains for a better sentence: where a definition comes from, which factor a signal is a sign of, its timing,
-the rows quoted beside it, and the number of the revision.
+the rows quoted beside it, what an own table is about, and the number of the revision.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from features.catalogue.schema import Definitions, Policy
 
 def definitions_fingerprint(definitions: Definitions) -> str:
     """Return the fingerprint of what readings mean."""
-    return _digest(
-        {
-            "lapse_grace_days": definitions.lapse_grace_days,
-            "stages": _plain(definitions.stages),
-            "signals": _in_order(definitions.signals, {"source", "indicates", "timing", "evidence"}),
-            "factors": _in_order(definitions.factors),
-            "context": _in_order(definitions.context),
-        }
-    )
+    content = {
+        "lapse_grace_days": definitions.lapse_grace_days,
+        "stages": _plain(definitions.stages),
+        "signals": _in_order(definitions.signals, {"source", "indicates", "timing", "evidence"}),
+        "factors": _in_order(definitions.factors),
+        "context": _in_order(definitions.context),
+    }
+    if definitions.tables:  # without any, the fingerprint is what it was before there could be any
+        content["tables"] = {name: _plain(table, {"about"}) for name, table in definitions.tables.items()}
+    return _digest(content)
 
 
 def policy_fingerprint(policy: Policy) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from features.catalogue import fingerprints
 from features.catalogue.definition_checks import DefinitionChecker
-from features.catalogue.files import CONTEXT, FACTORS, PLAYBOOK, SIGNALS, Files, read_files
+from features.catalogue.files import CONTEXT, FACTORS, PLAYBOOK, SIGNALS, TABLES, Files, read_files
 from features.catalogue.policy_checks import PolicyChecker
 from features.catalogue.problems import Problems, parse
 from features.catalogue.schema import Context, Definitions, Policy
 from features.catalogue.speech import load_wording
 from features.catalogue.switching import check_off, definitions_without, policy_without
+from features.catalogue.table_checks import TableChecker
 from features.catalogue.wording import Wording
 
 
@@ -90,7 +91,8 @@ def load_catalogue(
     ----------
     overlay
         Folder with any of our file names (``signals.toml``, ``playbook.toml``, ``wording/en.toml``, …). Its
-        entries are merged into ours key by key; a list replaces ours; new entries are added at the end.
+        entries are merged into ours key by key; a list replaces ours; new entries are added at the end. Its
+        ``tables.toml`` holds the contracts of the company's own tables.
     off
         Ids of signals and factors to switch off everywhere.
     context
@@ -134,6 +136,7 @@ def _load(overlay: Path | None, off: Sequence[str], context: Mapping[str, Contex
     definitions = definitions_without(definitions, off)
     definitions = definitions.model_copy(update={"context": {**definitions.context, **context}})
     policy = policy_without(policy, off)
+    TableChecker(definitions, files, problems).check()
     DefinitionChecker(definitions, files, problems).check()
     PolicyChecker(definitions, files, problems, policy).check()
     wording = load_wording(files, definitions, policy, off, problems)
@@ -142,14 +145,15 @@ def _load(overlay: Path | None, off: Sequence[str], context: Mapping[str, Contex
 
 
 def _definitions(files: Files, problems: Problems) -> Definitions | None:
-    """Read the three files of definitions as one."""
+    """Read the files of definitions as one."""
     tables = files.tables
-    for stray in {"factors", "context"} & set(tables[SIGNALS]):
+    own_file = {"factors": FACTORS, "context": CONTEXT, "tables": TABLES}
+    for stray in own_file.keys() & tables[SIGNALS].keys():
         problems.add(f'{files.where(SIGNALS, [stray])}: "{stray}" has a file of its own, {stray}.toml.')
-    raw = {**tables[SIGNALS], "factors": tables[FACTORS], "context": tables[CONTEXT]}
+    raw = {**tables[SIGNALS], **{name: tables[file] for name, file in own_file.items()}}
 
     def where(keys: Sequence[str]) -> str:
-        own_file = {"factors": FACTORS, "context": CONTEXT}.get(keys[0]) if keys else None
-        return files.where(own_file, keys[1:]) if own_file else files.where(SIGNALS, keys)
+        file = own_file.get(keys[0]) if keys else None
+        return files.where(file, keys[1:]) if file else files.where(SIGNALS, keys)
 
     return parse(Definitions, raw, where, problems)

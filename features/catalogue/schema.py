@@ -2,8 +2,8 @@
 
 Three kinds of entries meet in one :class:`Catalogue`:
 
-* **definitions** (``signals.toml``, ``factors.toml``, ``context.toml``): what a reading *means*.
-  A change needs retraining;
+* **definitions** (``signals.toml``, ``factors.toml``, ``context.toml``, a company's own ``tables.toml``): what a
+  reading *means*. A change needs retraining;
 * **policy** (``playbook.toml``): how a reading is *read*: thresholds, weights, combinations, actions.
   A change does not;
 * **wording** (``wording/*.toml``): how it is said to people.
@@ -45,9 +45,10 @@ from pydantic import (
     model_validator,
 )
 
+from features.sources.contract import Identifier, TableContract, table_contracts
+
 RELATIONSHIP = "relationship"  # the area of the factors
 STAGES = ("onboarding", "adoption", "mature", "renewal_window")
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 
@@ -61,7 +62,7 @@ class Strict(BaseModel):
 
 
 class Between(Strict):
-    """A number or date between two edges, both included; a null never matches."""
+    """A number between two edges, both included; a null never matches."""
 
     at_least: float | None = None
     at_most: float | None = None
@@ -270,8 +271,9 @@ class BreadthMeasure(Strict):
 
     The plan is that of the contract in force with the most licences (ties: the most value, then the greatest
     contract_id); contracts not connected: ``not_connected``. Offered: the `plans` table's features valid at
-    `as_of`; without that table, the values that any account of the plan showed in the same window (a reference
-    value per plan and `as_of`; contracts that name no plan are one plan). Nothing offered: ``no_base``.
+    `as_of`; without that table, the values that any account of the plan showed in the window that ends at the
+    midnight with which the day of `as_of` begins (a reference value per plan and day; contracts that name no
+    plan are one plan). Nothing offered: ``no_base``.
     """
 
     kind: Literal["breadth"]
@@ -295,10 +297,11 @@ class NewnessMeasure(Strict):
 
 
 class MedianDurationMeasure(Strict):
-    """Median days from the row's beginning to its end / the median of the whole company on that date.
+    """Median days from the row's beginning to its end / the median of the whole company.
 
     Rows that ended in the window or are still open (with their age so far). Fewer than `minimum_rows`:
-    ``too_few``. The company's median is a stored reference value per `as_of`; 0 or none: ``no_base``.
+    ``too_few``. The company's median is a reference value per day, taken at the midnight with which the day of
+    `as_of` begins; 0 or none: ``no_base``.
     """
 
     kind: Literal["median_duration"]
@@ -593,7 +596,8 @@ class Stages(Strict):
 
     The renewal window: at most `renewal_window_days` to the next notice deadline, else to the next end, of
     contracts that no known one follows (later, yet to begin, within the grace). A deadline that has passed is
-    none; a contract with an open end is followed by nothing.
+    none; a contract with an open end is followed by nothing. Before service begins there is no stage, and
+    nothing to renew.
     """
 
     onboarding_days: Days
@@ -766,7 +770,10 @@ class Policy(Strict):
 
 
 class Definitions(Strict):
-    """``signals.toml``, ``factors.toml`` and ``context.toml``: what readings mean, in catalogue order."""
+    """``signals.toml``, ``factors.toml`` and ``context.toml``: what readings mean, in catalogue order.
+
+    `tables` are a company's own, beyond ours: the ``tables.toml`` of its overlay.
+    """
 
     why_customers_come_back: tuple[str, ...]  # what the company is bought for, and what it looks like
     lapse_grace_days: Days
@@ -774,6 +781,12 @@ class Definitions(Strict):
     signals: Mapping[Identifier, Signal]
     factors: Mapping[Identifier, Factor]
     context: Mapping[Identifier, Context]
+    tables: Mapping[Identifier, TableContract] = {}
+
+    @property
+    def contracts(self) -> Mapping[str, TableContract]:
+        """The contract of every table that a measure may name: ours, then the company's own."""
+        return {**table_contracts(), **self.tables}
 
     @property
     def areas(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from features.catalogue.wording import Entry, Texts, Wording
 from features.errors import near_miss
 from features.readings import UnknownReason
 
-_BORROWED = ("signals", "factors", "context", "areas", "plays", "opportunities", "units")
+_BORROWED = ("signals", "factors", "context", "areas", "plays", "opportunities", "units", "tables")
 _SIGNAL_FIELDS = ("name", "value", "threshold", "unit", "detail")
 _FACTOR_FIELDS = ("name", "value", "threshold", "unit", "detail")
 _HEADLINE_FIELDS = ("account", "probability", "base", "days", "coverage", "signs")

@@ -17,8 +17,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from features.catalogue.schema import Identifier, Strict
+from features.catalogue.schema import Strict
 from features.readings import UnknownReason
+from features.sources.contract import Identifier
 
 Sentence = Annotated[str, Field(min_length=1)]
 
@@ -212,8 +213,8 @@ class Wording:
         return self.texts.roles[role]
 
     def table(self, table: str) -> str:
-        """Return the name of a table of the contract."""
-        return self.texts.tables.get(table, table)
+        """Return the name of a table; one of the company's own needs no words."""
+        return self.texts.tables.get(table, table.replace("_", " "))
 
     # --- values ---
 

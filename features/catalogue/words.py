@@ -87,6 +87,25 @@ def applies_in_words(applies: Entry) -> str:
     return "; ".join(parts)
 
 
+def column_in_words(column: Entry) -> str:
+    """Say what a column of a company's own table holds.
+
+    >>> column_in_words({"type": "number", "at_least": 0, "default": 1})
+    'number, at least 0, 1 where nothing is given'
+    >>> column_in_words({"type": "text", "required": True, "one_of": ["basics", "advanced"]})
+    'text, in every row, basics or advanced'
+    """
+    parts = [column["type"].replace("_", " ")]
+    parts += ["in every row"] if column.get("required") else []
+    parts += [_or(column["one_of"])] if column.get("one_of") else []
+    parts += [f"at least {_n(column['at_least'])}"] if column.get("at_least") is not None else []
+    parts += [f"at most {_n(column['at_most'])}"] if column.get("at_most") is not None else []
+    default = column.get("default")
+    if default is not None:
+        parts.append(f"{default if isinstance(default, str) else _n(default)} where nothing is given")
+    return ", ".join(parts)
+
+
 # --- rows and aggregates ----------------------------------------------------------------------------------------
 
 

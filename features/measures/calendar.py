@@ -1,9 +1,9 @@
 """The `as_of` dates of one pass, as bits of an integer.
 
-A row counts for some dates and not for others. Each row carries those dates as a bit mask, so that a row is read
-once however many dates there are: masks of one person are joined by ``bit_or``, and only the few distinct masks
-are expanded to dates again. Which dates lie before a moment is looked up by the moment's day in a small table:
-exact, because all dates of a pass share one time of day, which is taken off first.
+A row counts for some dates and not for others. Each row carries those dates as a bit mask, so that a row is looked
+at once however many dates there are: masks of one person are joined by ``bit_or``, and only the few distinct masks
+are expanded to dates again. Dates before a moment are a prefix of the calendar, so the later of two moments is the
+greater number.
 """
 
 from __future__ import annotations
@@ -11,35 +11,32 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
-import pyarrow as pa
+import numpy.typing as npt
 
 from features.errors import ReadingError
-from features.measures.queries import Queries
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Masks = npt.NDArray[np.int64]
 
 MOST_DATES = 62  # bits of a signed 64-bit integer, less the sign and one to spare
+SECONDS_A_DAY = 86_400
+EPOCH = dt.datetime(1970, 1, 1)
 FIRST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
-
-
-@ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
-def bit_or(mask: int) -> int:
-    """Union of masks; a built-in aggregate of DuckDB, PostgreSQL and Spark."""
-    raise NotImplementedError
 
 
 class Calendar:
     """At most 62 `as_of` dates, ascending, without repeats, all at the same time of day.
 
-    Parameters
+    Attributes
     ----------
-    queries
-        Where two small tables are stored, under `name`.
     dates
         Between :data:`FIRST_DAY` and :data:`LAST_DAY`.
-    name
-        The prefix of those tables.
+    seconds, day
+        Shape (dates,), float64: each date's moment in seconds since 1970, and its day since 1970.
+    all
+        The mask of all dates.
 
     Raises
     ------
@@ -47,9 +44,17 @@ class Calendar:
         Too many dates, dates out of order, or at different times of day.
     ReadingError
         A date out of range.
+
+    Examples
+    --------
+    >>> calendar = Calendar([dt.datetime(2025, month, 1) for month in (1, 2, 3)])
+    >>> [f"{mask:03b}" for mask in calendar.below(calendar.seconds)]  # those before each date
+    ['000', '001', '011']
+    >>> f"{calendar.below(np.array([np.nan]))[0]:03b}"  # before a moment that never comes
+    '111'
     """
 
-    def __init__(self, queries: Queries, dates: Sequence[dt.datetime], name: str) -> None:
+    def __init__(self, dates: Sequence[dt.datetime]) -> None:
         if not 0 < len(dates) <= MOST_DATES or list(dates) != sorted(set(dates)):
             raise ValueError(f"a calendar holds 1 to {MOST_DATES} ascending dates, got {len(dates)}")
         if len({date.time() for date in dates}) > 1:
@@ -60,51 +65,59 @@ class Calendar:
                 f"ask about dates between {FIRST_DAY} and {LAST_DAY}."
             )
         self.dates = tuple(dates)
-        self.time_of_day_seconds = int((dates[0] - dt.datetime.combine(dates[0], dt.time())).total_seconds())
-        self._queries, self._name = queries, name
-        queries.put(f"{name}_dates", self._bits())
-        queries.put(f"{name}_days", self._lookup())
+        self.seconds: Floats = np.array([(date - EPOCH).total_seconds() for date in dates])
+        self.day: Floats = np.floor(self.seconds / SECONDS_A_DAY)
+        self.time_of_day_seconds = int(self.seconds[0] - self.day[0] * SECONDS_A_DAY)
+        self._prefix: Masks = np.array([2**count - 1 for count in range(len(dates) + 1)], dtype=np.int64)
+        self.all = int(self._prefix[-1])
 
-    @property
-    def bits(self) -> ir.Table:
-        """One row a date: its place ``i``, its ``bit``, ``as_of`` and ``day``."""
-        return self._queries.table(f"{self._name}_dates")
+    def __len__(self) -> int:
+        return len(self.dates)
 
-    def _bits(self) -> dict[str, pa.Array]:
-        places = range(len(self.dates))
-        return {
-            "i": pa.array(places, pa.int64()),
-            "bit": pa.array([2**place for place in places], pa.int64()),
-            "as_of": pa.array(self.dates, pa.timestamp("us")),
-            "day": pa.array([date.date() for date in self.dates], pa.date32()),
-        }
+    def midnights(self) -> Calendar:
+        """Return the midnights with which the dates' days begin, in the same places."""
+        if self.time_of_day_seconds == 0:
+            return self
+        return Calendar([dt.datetime.combine(date.date(), dt.time()) for date in self.dates])
 
-    def _lookup(self) -> dict[str, pa.Array]:
-        """For every day, the bits of the dates on or before it."""
-        days = np.arange(np.datetime64(FIRST_DAY, "D"), np.datetime64(LAST_DAY, "D") + 1)
-        below = np.searchsorted(np.array([d.date() for d in self.dates], "datetime64[D]"), days, side="right")
-        bits = np.array([2**count - 1 for count in range(len(self.dates) + 1)], dtype=np.int64)
-        return {"lookup_day": pa.array(days, pa.date32()), "lookup": pa.array(bits[below], pa.int64())}
+    def below(self, moments: Floats) -> Masks:
+        """Return the dates before each moment (seconds since 1970; NaN and infinity: all dates)."""
+        if len(self.dates) == 1:  # one account now: the search takes longer than the comparison
+            one: Masks = (~(moments <= self.seconds[0])).astype(np.int64)
+            return one
+        return self._prefix[np.searchsorted(self.seconds, moments, side="left")]
 
-    def below(self, table: ir.Table, **moments: ir.Value) -> ir.Table:
-        """Add columns with the bits of the dates before each moment (none of which may be null)."""
-        for name, moment in moments.items():
-            day = (moment - ibis.interval(seconds=self.time_of_day_seconds + 1)).date()
-            inside = ibis.greatest(
-                ibis.least(day, ibis.literal(LAST_DAY, type="date")), ibis.literal(FIRST_DAY, type="date")
-            )
-            days = self._queries.table(f"{self._name}_days").view()
-            keyed = table.mutate(lookup_key=inside)
-            joined = keyed.join(days, keyed.lookup_key == days.lookup_day)
-            table = joined.select(*table.columns, **{name: joined.lookup})
-        return table
+    def within(self, occurred: Floats, window_days: int | None, until_days_ago: int = 0) -> Masks:
+        """Return the dates whose window holds each moment: ``as_of - w - u < occurred <= as_of - u``.
 
-    def ranked(self, rows: ir.Table) -> ir.Table:
-        """Add ``known_below`` and ``until_below``: the dates before rows are known, and are replaced."""
-        return self.below(rows, known_below=rows.known_from, until_below=rows.known_until)
+        Without `window_days` the window has no beginning. Rows are taken to be known only once they occurred.
+        """
+        if window_days is None and until_days_ago == 0:  # rows are never known before they occur
+            return np.full(len(occurred), self.all, dtype=np.int64)
+        begins = self.below(occurred + until_days_ago * SECONDS_A_DAY)
+        if window_days is None:
+            return self.all & ~begins
+        return self.below(occurred + (window_days + until_days_ago) * SECONDS_A_DAY) & ~begins
 
 
-def between(table: ir.Table, first_below: ir.Value, until_below: ir.Value) -> ir.Table:
-    """Keep the rows with some date among `until_below` and not `first_below`; those dates are their ``mask``."""
-    nothing = ibis.literal(0, type="int64")
-    return table.mutate(mask=ibis.greatest(until_below - first_below, nothing)).filter(ibis._.mask != 0)
+def at_dates(masks: Masks) -> tuple[Ints, Ints]:
+    """Expand masks: the row and the date's place of every bit, row by row.
+
+    Examples
+    --------
+    >>> rows, places = at_dates(np.array([0b011, 0, 0b101]))
+    >>> rows.tolist(), places.tolist()
+    ([0, 0, 2, 2], [0, 1, 0, 2])
+    """
+    counts = np.bitwise_count(masks).astype(np.int64)
+    rows = np.repeat(np.arange(len(masks), dtype=np.int64), counts)
+    # The k-th bit of an unbroken mask is its lowest one plus k.
+    lowest = masks & -masks
+    first = np.bitwise_count(lowest - 1).astype(np.int64)
+    begins = np.cumsum(counts) - counts
+    places = np.arange(len(rows), dtype=np.int64) - np.repeat(begins - first, counts)
+    broken = ((masks + lowest) & masks) != 0
+    if broken.any():
+        bits = masks[broken, None] >> np.arange(MOST_DATES) & 1
+        places[np.repeat(broken, counts)] = np.nonzero(bits)[1]
+    return rows, places

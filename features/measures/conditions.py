@@ -10,10 +10,10 @@ import numpy as np
 
 from features.catalogue import schema
 from features.measures.contacts import ContactState, PeopleNumber
-from features.measures.coverage import Letters
 from features.measures.known import Known, Mask, covered_for, divided, first_reason
+from features.measures.letters import KNOWN, Letters, letter
 from features.measures.quantities import Answers, AnswersNumber, Total
-from features.readings import KNOWN_LETTER, UnknownReason
+from features.readings import UnknownReason
 from features.vectors import Floats
 
 
@@ -28,13 +28,13 @@ class Judged:
 def _at_least(condition: schema.AtLeast, known: Known) -> Judged:
     holds = known.count(Total(condition.aggregate)) >= condition.rows
     # Seen is seen, whatever the holes hide.
-    return Judged(holds, np.where(holds, KNOWN_LETTER, covered_for(condition.aggregate, known)))
+    return Judged(holds, np.where(holds, KNOWN, covered_for(condition.aggregate, known)))
 
 
 def _no_rows(condition: schema.NoRows, known: Known) -> Judged:
     rows, covered = known.count(Total(condition.aggregate)), covered_for(condition.aggregate, known)
     # Somebody was seen: the condition fails whatever the holes hide.
-    return Judged((rows == 0) & (covered == KNOWN_LETTER), np.where(rows > 0, KNOWN_LETTER, covered))
+    return Judged((rows == 0) & (covered == KNOWN), np.where(rows > 0, KNOWN, covered))
 
 
 def _latest_at_most(condition: schema.LatestAtMost, known: Known) -> Judged:
@@ -58,10 +58,10 @@ def _latest_at_most(condition: schema.LatestAtMost, known: Known) -> Judged:
     if not condition.roles:
         return Judged(np.nan_to_num(low) > 0, letters)
     if "contacts" not in known.connected:
-        unjudged = (letters == KNOWN_LETTER) & (low > 0)
+        unjudged = (letters == KNOWN) & (low > 0)
         return Judged(
             np.zeros(known.size, dtype=bool),
-            np.where(unjudged, UnknownReason.NOT_CONNECTED.letter, letters),
+            np.where(unjudged, letter(UnknownReason.NOT_CONNECTED), letters),
         )
     return Judged(np.nan_to_num(answers("low_in_role")) > 0, letters)
 
@@ -70,7 +70,7 @@ def _above_own_rate(condition: schema.AboveOwnRate, known: Known) -> Judged:
     aggregate = condition.aggregate
     assert aggregate.window_days is not None  # the schema asks for it
     if aggregate.table not in known.connected:
-        return Judged(np.zeros(known.size, dtype=bool), np.full(known.size, UnknownReason.NOT_CONNECTED.letter))
+        return Judged(np.zeros(known.size, dtype=bool), np.full(known.size, letter(UnknownReason.NOT_CONNECTED)))
     recent = known.count(Total(aggregate))
     earlier = aggregate.model_copy(
         update={"window_days": condition.baseline_days, "until_days_ago": aggregate.window_days}
@@ -85,7 +85,7 @@ def _above_own_rate(condition: schema.AboveOwnRate, known: Known) -> Judged:
         (baseline_days < condition.minimum_baseline_days, UnknownReason.HISTORY_TOO_SHORT),
     )
     holds = divided(recent, recent_days) > divided(baseline, baseline_days)
-    return Judged(holds & (letters == KNOWN_LETTER), letters)
+    return Judged(holds & (letters == KNOWN), letters)
 
 
 def _contact_lost(condition: schema.ContactLost, known: Known) -> Judged:

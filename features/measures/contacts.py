@@ -2,42 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import ibis
-import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
 
-from features.measures.rows import Scope, Spec, at_dates, day_of, days, whenever_known
+from features.measures.calendar import Floats, Ints
+from features.measures.frames import Spec, day_of
+from features.measures.groups import firsts, largest, numbered, smallest, sums
+from features.measures.scope import CountsWanted, RowsWanted, Scope
 
 PeopleNumber = Literal["ever", "staying", "left", "succeeded", "new_title"]
+CONTACTS = RowsWanted(
+    "contacts", (), ("contact_id", "role", "title", "valid_from", "valid_to", "successor_id"), ordered=True
+)
 
 
-def stints(scope: Scope) -> ir.Table:
-    """Contacts' rows as known on each date (also those announced ahead), with ``i``, ``day`` and ``last_day``.
+@dataclass(frozen=True)
+class Stints:
+    """Contacts' rows as known on each date (also those announced ahead), by cell and contact, in order of time.
 
-    A contact's next row ends the one before on the day before it begins: a new role or title is a new row.
+    `begins` and `last_day` (NaN: no end known) are days since 1970; `named_from` is when a successor was first
+    named (NaN: none); `title` is a code, of `titles` in small letters; `new` is where a contact's rows begin.
     """
-    contacts = scope.rows_of("contacts")
-    same = ibis.window(group_by=["account_id", "contact_id", "valid_from"])
+
+    cell: Ints
+    contact: Ints
+    role: Ints
+    begins: Floats
+    last_day: Floats
+    named_from: Floats
+    title: Ints
+    new: npt.NDArray[np.bool_]
+    roles: tuple[str, ...]
+    titles: tuple[str, ...]
+    contacts: tuple[str, ...]
+
+    def in_role(self, roles: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+        """Return which rows are of one of the roles."""
+        return np.isin(self.role, [code for code, role in enumerate(self.roles) if role in roles])
+
+
+def _stints(scope: Scope) -> Stints:
+    """A contact's next row ends the one before on the day before it begins: a new role or title is a new row."""
+    rows = scope.rows("contacts")
+    contact = rows.codes("contact_id")
     # A successor was named when the first version of the row named one, whatever was corrected since.
-    naming = ibis.ifelse(contacts.successor_id.notnull(), contacts.known_from, ibis.null("timestamp"))
-    named = contacts.mutate(named_from=naming.min().over(same))
-    rows = at_dates(whenever_known(named), scope.calendar.bits)
-    in_order = ibis.window(group_by=["account_id", "i", "contact_id"], order_by=[rows.valid_from, rows.row_key])
-    followed = rows.mutate(next_from=rows.valid_from.lead().over(in_order))
-    return followed.mutate(last_day=ibis.least(followed.valid_to, followed.next_from - days(1)))
-
-
-def role_holders(scope: Scope, roles: tuple[str, ...]) -> ir.Table:
-    """Who holds one of the roles on each date."""
-    known = stints(scope)
-    holds = (
-        known.role.isin(list(roles))
-        & (known.valid_from <= known.day)
-        & (known.last_day.isnull() | (known.last_day >= known.day))
+    named = rows.codes("successor_id") >= 0
+    begins = rows.numbers["valid_from"]
+    same = np.unique(numbered([rows.account, contact, rows.codes("valid_from") + 1]), return_inverse=True)[1]
+    first_named = smallest(same[named], rows.known_from[named], int(same.max(initial=-1)) + 1)[same]
+    row, cell = scope.expanded(rows.account, rows.known)
+    order = np.lexsort((rows.key_rank[row], begins[row], contact[row], cell))
+    row, cell = row[order], cell[order]
+    new = firsts(numbered([cell, contact[row]]))
+    following = np.full(len(row), np.nan)
+    following[:-1] = np.where(new[1:], np.nan, begins[row][1:])
+    return Stints(
+        cell,
+        contact[row],
+        rows.codes("role")[row],
+        begins[row],
+        np.fmin(rows.numbers["valid_to"][row], following - 1),
+        np.where(named, first_named, np.nan)[row],
+        rows.codes("title")[row],
+        new,
+        rows.texts["role"].values,
+        tuple(title.lower() for title in rows.texts["title"].values) if "title" in rows.texts else (),
+        rows.texts["contact_id"].values,
     )
-    return known.filter(holds).select("account_id", "i", who=known.contact_id).distinct()
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Who holds a role on each date: numbers of (cell, contact), and each contact's code."""
+
+    keys: Ints
+    code_of: Mapping[str, int]
+
+    def key(self, cell: Ints, contact: Ints) -> Ints:
+        """Number a contact on a date."""
+        return cell * max(len(self.code_of), 1) + contact
+
+
+def role_holders(scope: Scope, roles: tuple[str, ...]) -> Holders:
+    """Return who holds one of the roles on each date."""
+    known = scope.kept("stints", _stints)
+    day = scope.day[known.cell]
+    holds = known.in_role(roles) & (known.begins <= day) & ~(known.last_day < day)
+    code_of = {name: code for code, name in enumerate(known.contacts)}
+    holders = Holders(np.zeros(0, dtype=np.int64), code_of)
+    return Holders(holders.key(known.cell[holds], known.contact[holds]), code_of)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,39 +116,57 @@ class ContactState(Spec):
     def table(self) -> str:
         return "contacts"
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (CONTACTS,)
+
+    def numbers(self, scope: Scope) -> Floats:
         """Count people, not rows: a promotion inside the role ends one row and begins another."""
-        rows = stints(scope)
-        role = rows.filter(rows.role.isin(list(self.roles)))
-        held = role.filter(role.valid_from <= role.day)
+        known = scope.kept("stints", _stints)
+        day = scope.day[known.cell]
+        person = np.cumsum(known.new) - 1  # a contact on a date
+        people = int(known.new.sum())
+        cell = known.cell[known.new]
+        role, begun = known.in_role(self.roles), known.begins <= day
+
+        def have(rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+            return np.bincount(person[rows], minlength=people) > 0
+
+        def count(chosen: npt.NDArray[np.bool_]) -> Floats:
+            return sums(cell[chosen], None, scope.cells)
+
+        held = have(role & begun)
         if self.number == "ever":
-            return _people(held)
+            return count(held)
         if self.number == "new_title":
-            return _people(_new_titles(held, self.window_days))
-        named = role.successor_id.notnull() & (day_of(role.named_from) <= role.last_day)
-        people = role.group_by("account_id", "i", "day", "contact_id").agg(
-            begun=ibis.ifelse(role.valid_from <= role.day, 1, 0).max(),
-            stays=ibis.ifelse(role.last_day.isnull(), 1, 0).max(),
-            leaves=role.last_day.max(),
-            named=ibis.ifelse(named, 1, 0).max(),
-        )
-        people = people.filter(people.begun == 1)
+            return count(have(self._new_titles(known, role & begun, person, day)))
+        stays = have(role & np.isnan(known.last_day))
         if self.number == "staying":
-            return _people(people.filter(people.stays == 1))
-        leaving = people.filter((people.stays == 0) & (people.leaves >= people.day - days(self.window_days)))
-        return _people(leaving.filter(leaving.named == (1 if self.number == "succeeded" else 0)))
+            return count(held & stays)
+        leaves = largest(person[role], known.last_day[role], people)
+        named = have(role & (day_of(known.named_from) <= known.last_day))
+        leaving = held & ~stays & (leaves >= day[known.new] - self.window_days)
+        return count(leaving & (named if self.number == "succeeded" else ~named))
+
+    def _new_titles(
+        self, known: Stints, held: npt.NDArray[np.bool_], person: Ints, day: Floats
+    ) -> npt.NDArray[np.bool_]:
+        """Rows that brought a title which neither holds the one before nor is held by it."""
+        rows = np.flatnonzero(held)
+        new, old = known.title[rows[1:]], known.title[rows[:-1]]
+        same_person = person[rows[1:]] == person[rows[:-1]]
+        recent = known.begins[rows[1:]] >= day[rows[1:]] - self.window_days  # a day counts from its end
+        possible = same_person & recent & np.isnan(known.last_day[rows[1:]]) & (new >= 0) & (old >= 0)
+        pair, which = np.unique(numbered([new[possible], old[possible]]), return_inverse=True)
+        first = np.zeros(len(pair), dtype=np.int64)
+        first[which] = np.flatnonzero(possible)
+        other = np.array(
+            [_another_title(known.titles[new[at]], known.titles[old[at]]) for at in first], dtype=bool
+        )
+        found = np.zeros(len(held), dtype=bool)
+        found[rows[1:][possible][other[which]]] = True
+        return found
 
 
-def _people(rows: ir.Table) -> ir.Table:
-    return rows.group_by("account_id", "i").agg(value=rows.contact_id.nunique().cast("float64"))
-
-
-def _new_titles(held: ir.Table, window_days: int) -> ir.Table:
-    in_order = ibis.window(group_by=["account_id", "i", "contact_id"], order_by=[held.valid_from, held.row_key])
-    before = held.mutate(
-        old=held.title.lag().over(in_order).lower(),
-        new=held.title.lower(),
-    )
-    other = ~(before.new.contains(before.old) | before.old.contains(before.new))
-    recent = before.valid_from >= before.day - days(window_days)  # a day counts from its end
-    return before.filter(before.last_day.isnull() & recent & other)
+def _another_title(new: str, old: str) -> bool:
+    return not (old in new or new in old)

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ibis
-import ibis.expr.types as ir
+import numpy as np
 
 from features.catalogue.schema import Aggregate, NearDeadline, Rows
-from features.measures.calendar import bit_or
-from features.measures.rows import (
-    Scope,
-    Spec,
-    at_dates,
-    day_of,
-    days,
-    matching,
-    visible,
-    whenever_known,
-    windowed,
-)
-from features.measures.service import in_force, leading_plan, with_last_day
+from features.measures.calendar import Floats
+from features.measures.frames import Demand, Spec, day_of
+from features.measures.groups import firsts, numbered, pairs_within, smallest, sums
+from features.measures.scope import CountsWanted, RowsWanted, Scope
+from features.measures.service import AGREEMENTS, agreements, facts, service_start
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,20 +26,25 @@ class Level(Spec):
     def table(self) -> str:
         return "contracts"
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (AGREEMENTS,)
+
+    def numbers(self, scope: Scope) -> Floats:
         """The sum over the contracts known at `as_of` that were in force on the day; 0 where none was."""
-        known = scope.agreements()
-        if self.service_day is None:
-            day = known.day - days(self.days_ago)
-        else:
-            day = known.service_start + days(self.service_day - 1)
-        held = in_force(known, day)
-        total = known.group_by("account_id", "i").agg(
-            contracts=ibis.ifelse(held, 1, 0).sum(),
-            level=ibis.ifelse(held, known[self.column].cast("float64"), ibis.null("float64")).sum(),
+        known = agreements(scope)
+        day = known.day - self.days_ago
+        if self.service_day is not None:
+            day = service_start(scope)[known.cell] + self.service_day - 1
+        held = known.in_force(day)
+        amount = known.level(self.column)
+        given = held & ~np.isnan(amount)
+        level = sums(known.cell[given], amount[given], scope.cells)
+        unsaid = (sums(known.cell[held], None, scope.cells) > 0) & (
+            sums(known.cell[given], None, scope.cells) == 0
         )
-        level = total.mutate(value=ibis.ifelse(total.contracts == 0, 0.0, total.level))
-        return level.filter(level.value.notnull()).select("account_id", "i", "value")
+        any_known = sums(known.cell, None, scope.cells) > 0
+        return np.where(any_known & ~unsaid, level, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +57,21 @@ class LevelAhead(Spec):
     def table(self) -> str:
         return "contracts"
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (AGREEMENTS,)
+
+    def numbers(self, scope: Scope) -> Floats:
         """Levels on each start date ahead, then the smallest."""
-        known = scope.agreements()
-        ahead = known.filter(known.start_date > known.day)
-        starts = ahead.select("account_id", "i", then=ahead.start_date).distinct()
-        both = known.join(starts, ["account_id", "i"])
-        held = both.filter(in_force(both, both.then))
-        levels = held.group_by("account_id", "i", "then").agg(level=held[self.column].sum().cast("float64"))
-        smallest = levels.group_by("account_id", "i").agg(value=levels.level.min())
-        return smallest.filter(smallest.value.notnull())
+        known = agreements(scope)
+        ahead = known.take(known.start > known.day)  # in order of start within each cell
+        then = ahead.take(firsts(numbered([ahead.cell, ahead.start.astype(np.int64)])))
+        one, other = pairs_within(then.cell, known.cell)
+        amount = known.level(self.column)[other]
+        held = known.take(other).in_force(then.start[one]) & ~np.isnan(amount)
+        levels = sums(one[held], amount[held], len(then.cell))
+        said = sums(one[held], None, len(then.cell)) > 0
+        return smallest(then.cell[said], levels[said], scope.cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,25 +85,25 @@ class NearDeadlineRows(Spec):
     def table(self) -> str:
         return self.aggregate.table
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (RowsWanted(self.table, (self.aggregate.any_of,)), AGREEMENTS)
+
+    def numbers(self, scope: Scope) -> Floats:
         """Days from the row's day to the deadline, at most the smaller of the two bounds."""
-        rows = at_dates(
-            windowed(self.aggregate, scope).select("account_id", "row_key", "occurred_at", "mask"),
-            scope.calendar.bits,
-        )
-        known = scope.agreements().select(
-            "account_id", "i", "start_date", "end_date", "last_day", "notice_deadline"
-        )
-        both = rows.join(known, ["account_id", "i"]).mutate(on=day_of(ibis._.occurred_at))
-        deadline = ibis.coalesce(both.notice_deadline, both.end_date)
-        term = (both.end_date.delta(both.start_date, unit="day") + 1).cast("float64")
-        bound = ibis.least(
-            ibis.literal(float(self.near.days)),
-            (term * self.near.term_share).fill_null(float(self.near.days)),
-        )
-        left = deadline.delta(both.on, unit="day").cast("float64")
-        close = both.filter(in_force(both, both.on) & (left >= 0) & (left <= bound))
-        return close.group_by("account_id", "i").agg(value=close.row_key.nunique().cast("float64"))
+        rows, aggregate = scope.rows(self.table), self.aggregate
+        mask = rows.known & scope.calendar.within(rows.occurred, aggregate.window_days, aggregate.until_days_ago)
+        chosen = np.flatnonzero(rows.matching(aggregate.any_of) & (mask != 0))
+        row, cell = scope.expanded(rows.account[chosen], mask[chosen])
+        known = agreements(scope)
+        place, agreement = pairs_within(cell, known.cell)
+        known, on = known.take(agreement), day_of(rows.occurred)[chosen[row[place]]]
+        deadline = np.where(np.isnan(known.notice_deadline), known.end, known.notice_deadline)
+        bound = np.fmin((known.end - known.start + 1) * self.near.term_share, float(self.near.days))
+        left = deadline - on
+        close = np.zeros(len(cell), dtype=bool)
+        close[place[known.in_force(on) & (left >= 0) & (left <= bound)]] = True
+        return sums(cell[close], None, scope.cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,34 +120,60 @@ class Offered(Spec):
     def table(self) -> str:
         return self.rows.table
 
-    def relation(self, scope: Scope) -> ir.Table:
-        """By the plans table; without one, what any account of the plan used in the same window."""
-        if self.by_plans_table:
-            return self._by_plans(scope)
-        table = matching(scope.all_rows_of(self.rows.table), self.rows.any_of)
-        masked = visible(table.filter(table[self.column].notnull()), scope, self.window_days, self.until_days_ago)
-        used = masked.group_by("account_id", thing=masked[self.column]).agg(mask=bit_or(masked.mask))
-        dated = at_dates(used, scope.calendar.bits)
-        by_plan = dated.join(self._plans_of_all(scope), ["account_id", "i"])
-        offered = by_plan.group_by("plan", "i").agg(value=by_plan.thing.nunique().cast("float64"))
-        return _own_plan(scope).join(offered, ["plan", "i"]).select("account_id", "i", "value")
-
-    def _plans_of_all(self, scope: Scope) -> ir.Table:
-        dated = at_dates(whenever_known(scope.all_rows_of("contracts")), scope.calendar.bits)
-        known = with_last_day(dated)
-        return leading_plan(known.filter(in_force(known, known.day)))
-
-    def _by_plans(self, scope: Scope) -> ir.Table:
-        plans = scope.all_rows_of("plans")
-        dated = at_dates(whenever_known(plans), scope.calendar.bits)
-        valid = (dated.valid_from.isnull() | (dated.valid_from <= dated.day)) & (
-            dated.valid_to.isnull() | (dated.valid_to >= dated.day)
+    @property
+    def demand(self) -> Demand:
+        return Demand(
+            "values", self.table, self.rows.any_of, (self.column,), self.window_days, self.until_days_ago
         )
-        now = dated.filter(valid)
-        offered = now.group_by("plan", "i").agg(value=now.feature.nunique().cast("float64"))
-        return _own_plan(scope).join(offered, ["plan", "i"]).select("account_id", "i", "value")
+
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        if self.by_plans_table:
+            return (AGREEMENTS, PLANS)
+        return (AGREEMENTS, AGREEMENTS_OF_ALL, CountsWanted(self.demand, of_everyone=True))
+
+    def numbers(self, scope: Scope) -> Floats:
+        """By the plans table; without one, what any account of the plan used in the same window."""
+        dates = len(scope.calendar)
+        offered = self._by_plans(scope) if self.by_plans_table else scope.everyone.kept(self, self._by_use)
+        own = facts(scope).plan
+        answer = np.full(scope.cells, np.nan)
+        for code, name in enumerate((*own.values, None)):  # contracts that name no plan are one plan
+            if name in offered:
+                cells = np.flatnonzero(own.codes == (code if name is not None else -1))
+                answer[cells] = offered[name][cells % dates]
+        held = facts(scope).in_force > 0
+        return np.where(held & (answer > 0), answer, np.nan)
+
+    def _by_use(self, scope: Scope) -> dict[str | None, Floats]:
+        """Per plan: how many values accounts of the plan showed, at each date."""
+        seen, plan = scope.frame(self.table).valued(self.demand), facts(scope).plan
+        held = facts(scope).in_force > 0
+        values = int(seen.code.max(initial=-1)) + 1
+        dates = len(scope.calendar)
+        used = np.zeros((len(plan.values) + 1, dates, values), dtype=bool)
+        for place in range(dates):
+            rows = np.flatnonzero(seen.mask >> place & 1)
+            cells = seen.account[rows] * dates + place
+            rows, cells = rows[held[cells]], cells[held[cells]]
+            used[plan.codes[cells], place, seen.code[rows]] = True  # -1, no plan named, is the last
+        counts = used.sum(axis=2).astype(np.float64)
+        return {name: counts[code] for code, name in enumerate((*plan.values, None))}
+
+    def _by_plans(self, scope: Scope) -> dict[str | None, Floats]:
+        """Per plan: how many features are valid at each date."""
+        rows, calendar = scope.rows("plans"), scope.calendar
+        plan, feature = rows.texts["plan"], rows.codes("feature")
+        begins, ends = rows.numbers["valid_from"], rows.numbers["valid_to"]
+        used = np.zeros((len(plan.values), len(calendar), int(feature.max(initial=-1)) + 1), dtype=bool)
+        for place, day in enumerate(calendar.day):
+            valid = ~(begins > day) & ~(ends < day) & (rows.known >> place & 1 > 0)
+            used[plan.codes[valid], place, feature[valid]] = True
+        counts = used.sum(axis=2).astype(np.float64)
+        return {name: counts[code] for code, name in enumerate(plan.values)}
 
 
-def _own_plan(scope: Scope) -> ir.Table:
-    terms = scope.agreements()
-    return leading_plan(terms.filter(in_force(terms, terms.day)))
+AGREEMENTS_OF_ALL = RowsWanted(
+    AGREEMENTS.table, AGREEMENTS.any_of, AGREEMENTS.columns, AGREEMENTS.ordered, of_everyone=True
+)
+PLANS = RowsWanted("plans", (), ("plan", "feature", "valid_from", "valid_to"))

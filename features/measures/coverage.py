@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.readings import KNOWN_LETTER, UnknownReason
+from features.measures.letters import KNOWN, Letters, letter
+from features.readings import UnknownReason
 
 Days = npt.NDArray[np.float64]
-Letters = npt.NDArray[np.str_]
 
-NOT_CONNECTED = UnknownReason.NOT_CONNECTED.letter
-NOT_DELIVERED = UnknownReason.NOT_DELIVERED.letter
-HISTORY_TOO_SHORT = UnknownReason.HISTORY_TOO_SHORT.letter
+NOT_CONNECTED = letter(UnknownReason.NOT_CONNECTED)
+NOT_DELIVERED = letter(UnknownReason.NOT_DELIVERED)
+HISTORY_TOO_SHORT = letter(UnknownReason.HISTORY_TOO_SHORT)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Coverage:
         --------
         >>> from_day_10 = Coverage(1, {"usage": (np.array([[10.0]]), np.array([[30.0]]))})
         >>> def ask(start, end):
-        ...     return str(from_day_10.status("usage", np.array([start]), np.array([end]))[0])
+        ...     return chr(from_day_10.status("usage", np.array([start]), np.array([end]))[0])
         >>> [ask(10.0, 30.0), ask(5.0, 30.0), ask(10.0, 31.0)]
         ['.', 'h', 'd']
         """
@@ -78,7 +78,7 @@ class Coverage:
         from_first = np.maximum(start, self.first_day(table))
         missing_later = np.maximum(end - from_first, 0.0) - self.days(table, from_first, end)
         before_the_feed = (missing_later <= 0) & (self.first_day(table) < end)
-        return np.where(missing <= 0, KNOWN_LETTER, np.where(before_the_feed, HISTORY_TOO_SHORT, NOT_DELIVERED))
+        return np.where(missing <= 0, KNOWN, np.where(before_the_feed, HISTORY_TOO_SHORT, NOT_DELIVERED))
 
 
 def spans(size: int, rows: npt.NDArray[np.intp], first: Days, after: Days, limit: Days) -> tuple[Days, Days]:

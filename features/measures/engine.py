@@ -1,50 +1,50 @@
-"""One pass: readings of some accounts at up to 62 dates, in a handful of queries.
+"""One pass: readings of some accounts at up to 62 dates.
 
-Gather (contracts, feeds and quantities, through Ibis), then decide (kinds, in NumPy). A pass is the same for a
-whole company and for one account: fewer accounts, fewer rows.
+Gather (rows of the accounts, or counts of them; through Ibis), then decide (quantities and kinds, in NumPy). A
+pass is the same for a whole company and for one account: fewer accounts, fewer rows.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.catalogue.schema import Definitions, Stages
+from features.catalogue.schema import STAGES, Definitions, Stages
 from features.measures import kinds, service
-from features.measures.calendar import Calendar
+from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints
+from features.measures.condensed import Within
 from features.measures.coverage import Coverage, spans
+from features.measures.fetching import ACCOUNTS, Counting, Fetched, by_table, numbered_accounts
+from features.measures.frames import Texts
+from features.measures.groups import pairs_within
 from features.measures.known import Answer, Known, answer_unless
+from features.measures.letters import KNOWN
 from features.measures.quantities import CsmSince, Rating
 from features.measures.queries import Queries
-from features.measures.rows import SECONDS_A_DAY, Quantity, Scope
-from features.readings import KNOWN_LETTER, UnknownReason
-from features.sources.contract import table_contracts
-from features.vectors import Floats
+from features.measures.rows import coded, floats, seconds
+from features.measures.scope import Quantity, RowsWanted, Scope
+from features.readings import UnknownReason
+from features.sources.contract import TableContract
 
 if TYPE_CHECKING:
     from features.sources import Database
 
-Texts = npt.NDArray[np.object_]
-
-EPOCH = dt.datetime(1970, 1, 1)
-# Quantities in one query: compiling grows faster than linear (62 together 8.3 s, by sixes 4 s).
-ASKED_TOGETHER = 6
+CONTRACTS = "contracts"
 
 
 @dataclass(frozen=True)
 class Readings:
     """What is known of n pairs: signals, factors and context by id.
 
-    `text` holds categories as text (None unknown); `under_notice` is a mask.
+    `text` holds categories (code -1 unknown); `under_notice` is a mask.
     """
 
     signals: Mapping[str, Answer]
@@ -55,8 +55,8 @@ class Readings:
     under_notice: npt.NDArray[np.bool_]
 
 
-class Pass:
-    """Accounts and dates asked about together.
+class Asked:
+    """What the definitions ask of a company's tables; found once, for all passes.
 
     Parameters
     ----------
@@ -64,288 +64,297 @@ class Pass:
         The company's tables, normalised.
     definitions
         What readings mean.
-    account_ids, as_of
-        n pairs; at most 62 distinct dates.
-    whole
-        Whether (nearly) all accounts are asked about, so that cutting the tables to them gains nothing.
+    """
+
+    def __init__(self, database: Database, definitions: Definitions) -> None:
+        self.database, self.definitions = database, definitions
+        self.connected = frozenset(database.tables)
+        self.delivered = delivered_columns(database.columns, definitions.contracts)
+        self.ended_columns = {
+            name: table.ended for name, table in definitions.contracts.items() if table.ended is not None
+        }
+        asked: dict[Quantity, None] = {}
+
+        def learn(quantity: Quantity) -> Floats:
+            asked[quantity] = None
+            return np.zeros(0)
+
+        nothing = np.zeros(0)
+        spans_of_none = {name: (np.zeros((0, 1)), np.zeros((0, 1))) for name in self.connected}
+        read(
+            definitions,
+            Known(
+                size=0,
+                day=nothing,
+                seconds=nothing,
+                service_start=nothing,
+                stage=np.zeros(0, dtype=np.int64),
+                coverage=Coverage(0, spans_of_none),
+                connected=self.connected,
+                delivered=self.delivered,
+                ended_columns=self.ended_columns,
+                measure=learn,
+            ),
+        )
+        self.account_columns = self._account_columns()
+        own = RowsWanted(ACCOUNTS, (), tuple(dict.fromkeys(["customer_since", *self.account_columns.values()])))
+        always = [own, *([service.AGREEMENTS] if CONTRACTS in self.connected else [])]
+        wants = [want for quantity in asked for want in quantity.wants]
+        of_everyone = [want for want in wants if want.of_everyone]
+        self.wants = by_table([*always, *wants])
+        self.wants_of_everyone = by_table([*always, *of_everyone]) if of_everyone else {}
+
+    def _account_columns(self) -> dict[str, str]:
+        """Context entries that are columns of accounts which are there."""
+        there = self.database.tables[ACCOUNTS].columns
+        named = {
+            name: entry.of.removeprefix("accounts.")
+            for name, entry in self.definitions.context.items()
+            if entry.of is not None and entry.of.startswith("accounts.")
+        }
+        return {name: column for name, column in named.items() if column in there}
+
+    def known_accounts(self, queries: Queries) -> pa.Array:
+        """Return the ids of all accounts, in order."""
+
+        def ids() -> ir.Table:
+            return self.database.tables[ACCOUNTS].select("account_id").distinct()
+
+        return queries.fetch("all accounts", ids)["account_id"].combine_chunks().sort()
+
+    def counting(self, calendar: Calendar, accounts: pa.Array) -> Counting:
+        """Return where large tables are counted for all accounts that will be asked about."""
+        return Counting(self.database, calendar, accounts, self.wants, "counted")
+
+    def scope(
+        self, calendar: Calendar, counting: Counting, within: Within | None = None, *, of_everyone: bool = False
+    ) -> Scope:
+        """Return the scope of some accounts (all that are counted, without `within`), and their frames."""
+        queries = Queries(self.database)
+        within = within or Within(0, len(counting.accounts))
+        wants = self.wants_of_everyone if of_everyone else self.wants
+        name = "all" if of_everyone else "pass"
+        frames = Fetched(queries, self.database, calendar, counting, within, wants, name)
+        return Scope(calendar, within.size, self.definitions.lapse_grace_days, self.connected, frames)
+
+    def everyone(self, calendar: Calendar, counting: Counting | None = None) -> Scope:
+        """Return the scope of all accounts, to be asked for reference values alone.
+
+        It is that of the midnights with which the dates' days begin, so that what everyone has in common is
+        worked out once a day. What is counted already is used where it is of all accounts and at midnight.
+        """
+        midnights = calendar.midnights()
+        known = self.known_accounts(Queries(self.database))
+        usable = counting is not None and midnights is calendar
+        if counting is None or not usable or not pc.all(pc.is_in(known, counting.accounts)).as_py():
+            counting = Counting(self.database, midnights, known, self.wants_of_everyone, "counted_all")
+        return self.scope(midnights, counting, of_everyone=True)
+
+
+class Pass:
+    """Accounts and dates asked about together.
+
+    Parameters
+    ----------
+    asked
+        What the definitions ask of the company's tables.
+    calendar
+        The dates.
+    counting
+        The accounts that are asked about, and what is counted of them.
+    within
+        Which of them this pass is about.
+    account, place
+        Shape (n,): each pair's account, numbered within the pass, and date, as its place in the calendar.
+    everyone
+        Makes the scope of all accounts, as :meth:`Asked.everyone` does.
     """
 
     def __init__(
         self,
-        database: Database,
-        definitions: Definitions,
-        account_ids: Sequence[str],
-        as_of: Sequence[dt.datetime],
-        *,
-        whole: bool,
+        asked: Asked,
+        calendar: Calendar,
+        counting: Counting,
+        within: Within,
+        account: Ints,
+        place: Ints,
+        everyone: Callable[[], Scope],
     ) -> None:
-        self._database = database
-        self._definitions = definitions
-        self._size = len(account_ids)
-        self._queries = Queries(database)
-        self._calendar = Calendar(self._queries, sorted(set(as_of)), "pass")
-        place = {date: i for i, date in enumerate(self._calendar.dates)}
-        self._date_of = np.array([place[date] for date in as_of], dtype=np.intp)
-        pairs = {
-            "g": pa.array(range(self._size), pa.int64()),
-            "account_id": pa.array(account_ids, pa.string()),
-            "i": pa.array(self._date_of, pa.int64()),
-        }
-        self._queries.put("pass_pairs", pairs)
-        self._queries.put("pass_accounts", {"account_id": pa.array(sorted(set(account_ids)), pa.string())})
-        self._whole = whole
-        self._grace_days = definitions.lapse_grace_days
-        # What the text of a query depends on, beside the tables' columns.
-        self._key = (whole, self._calendar.time_of_day_seconds, self._grace_days)
-        self._connected = frozenset(database.tables)
-        self._say_how_to_store()
-        moments = np.array([(date - EPOCH).total_seconds() for date in as_of])
-        self._seconds, self._day = moments, np.floor(moments / SECONDS_A_DAY)
+        self._asked, self._definitions = asked, asked.definitions
+        self._size = len(account)
+        self._calendar, self._place = calendar, place
+        self._cell = account * len(calendar) + place
+        self._scope = replace(asked.scope(calendar, counting, within), everyone_else=everyone)
+        self._queries = Queries(asked.database)
+        self._queries.put("feed_accounts", numbered_accounts(counting.accounts.slice(within.first, within.size)))
+        self._every_cell = self._size == self._scope.cells and bool((self._cell == np.arange(self._size)).all())
 
-    def _say_how_to_store(self) -> None:
-        """Rows with their place among the dates, stored once, when the first quantity asks for them."""
+    def _of_pairs(self, cells: Any) -> Any:
+        """Values of cells as values of pairs."""
+        return cells if self._every_cell else cells[self._cell]
 
-        def ranked(name: str, *, own: bool) -> ir.Table:
-            rows = self._database.tables[name]
-            if own:
-                rows = rows.semi_join(self._queries.table("pass_accounts"), "account_id")
-            return self._calendar.ranked(rows)
-
-        for name in self._connected:
-            self._queries.later(f"pass_all_{name}", self._key, partial(ranked, name, own=False))
-            self._queries.later(f"pass_own_{name}", self._key, partial(ranked, name, own=True))
-        self._queries.later(
-            "pass_agreements",
-            self._key,
-            lambda: service.agreements(self._rows_of("contracts"), self._calendar.bits, self._grace_days),
-        )
-
-    def _rows_of(self, table: str) -> ir.Table:
-        """Rows of the accounts in this pass."""
-        return self._queries.table(f"pass_{'all' if self._whole else 'own'}_{table}")
-
-    def _all_rows_of(self, table: str) -> ir.Table:
-        """Rows of every account."""
-        return self._queries.table(f"pass_all_{table}")
-
-    def _pairs(self) -> ir.Table:
-        """The pairs: ``g`` (their place), ``account_id``, ``i`` (their date's place)."""
-        return self._queries.table("pass_pairs")
-
-    def _agreements(self) -> ir.Table:
-        """Contracts as known on each date."""
-        return self._queries.table("pass_agreements")
-
-    def _by_pair(self, key: str, columns: Sequence[str], table: Callable[[], ir.Table]) -> dict[str, Any]:
-        """Fetch columns of a table keyed by account and date, as NumPy arrays in the order of the pairs."""
-
-        def query() -> ir.Table:
-            return self._pairs().join(table(), ["account_id", "i"]).select("g", *columns)
-
-        arrow = self._queries.fetch((key, tuple(columns), self._key), query)
-        rows = arrow["g"].to_numpy()
-        answer: dict[str, Any] = {}
-        for name in columns:
-            column = arrow[name]
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                values: Any = np.full(self._size, None, dtype=object)
-                values[rows] = column.to_numpy(zero_copy_only=False)
-            else:
-                values = np.full(self._size, np.nan)
-                values[rows] = floats(column)
-            answer[name] = values
-        return answer
+    @cached_property
+    def _day(self) -> Floats:
+        return self._calendar.day[self._place]
 
     # --- facts ------------------------------------------------------------------------------------------------
 
-    def _service(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {
-            name: np.full(self._size, np.nan)
-            for name in (
-                "service_start",
-                "licences",
-                "arr",
-                "days_to_notice_deadline",
-                "days_to_renewal",
-                "contract_length_days",
-                "under_notice",
-            )
-        }
-        facts["plan"] = np.full(self._size, None, dtype=object)
-        if "contracts" in self._connected:
-            facts = self._by_pair(
-                "facts", list(facts), lambda: service.facts(self._agreements(), self._grace_days)
-            )
-            facts["plan"][facts["plan"] == ""] = None
-        else:
-            facts["service_start"] = self._account_attributes(("customer_since",))["customer_since"]
-        return facts
+    def _attribute(self, column: str) -> Floats | Texts:
+        """Shape (n,): a column of the account as known on each date."""
+        rows = self._scope.rows(ACCOUNTS)
+        row, cells = self._scope.expanded(rows.account, rows.known)
+        version = np.full(self._scope.cells, -1, dtype=np.int64)
+        version[cells] = row
+        version = self._of_pairs(version)
+        if column in rows.texts:
+            codes = np.where(version >= 0, np.append(rows.texts[column].codes, -1)[version], -1)
+            return Texts(codes, rows.texts[column].values)
+        values: Floats = np.where(version >= 0, np.append(rows.numbers[column], np.nan)[version], np.nan)
+        return values
 
-    def _account_attributes(self, columns: Sequence[str]) -> dict[str, Any]:
-        def now() -> ir.Table:
-            bits = self._calendar.bits
-            chosen = self._rows_of("accounts").select("account_id", "known_from", "known_until", *columns)
-            return chosen.join(bits, (chosen.known_from <= bits.as_of) & (chosen.known_until > bits.as_of))
-
-        return self._by_pair("accounts", columns, now)
+    def _service(self) -> tuple[dict[str, Floats], Texts, npt.NDArray[np.bool_]]:
+        """Facts from the contracts by name, the plan, and whether notice was given."""
+        if CONTRACTS in self._asked.connected:
+            facts = service.facts(self._scope)
+            numbers = {name: self._of_pairs(value) for name, value in facts.numbers().items()}
+            plan = Texts(self._of_pairs(facts.plan.codes), facts.plan.values)
+            return numbers, plan, self._of_pairs(facts.under_notice)
+        numbers = {name: np.full(self._size, np.nan) for name in service.FACTS}
+        since = self._attribute("customer_since")
+        assert not isinstance(since, Texts)  # the contract says that it is a date
+        numbers["service_start"] = since
+        return numbers, Texts(np.full(self._size, -1), ()), np.zeros(self._size, dtype=bool)
 
     def _coverage(self) -> Coverage:
+        feeds = self._asked.database.feeds
+
         def known() -> ir.Table:
-            feeds, bits = self._database.feeds, self._calendar.bits
-            return feeds.join(bits, (feeds.known_from <= bits.as_of) & (feeds.known_until > bits.as_of))
+            accounts = self._queries.table("feed_accounts")
+            named = feeds.left_join(accounts, feeds.account_id == accounts.account_id)
+            return named.filter(feeds.account_id.isnull() | accounts.a.notnull()).select(
+                feeds.table,
+                feeds.covered_from,
+                feeds.covered_to,
+                a=accounts.a.fill_null(-1),
+                known_from=seconds(feeds.known_from),
+                known_until=seconds(feeds.known_until),
+            )
 
-        def general() -> ir.Table:
-            rows = known()
-            return rows.filter(rows.account_id.isnull()).select("i", "table", "covered_from", "covered_to")
-
-        def own() -> ir.Table:
-            rows = known()
-            paired = rows.filter(rows.account_id.notnull()).join(self._pairs(), ["account_id", "i"])
-            return paired.select("g", "table", "covered_from", "covered_to")
-
-        for_all = self._queries.fetch("feeds for all", general)
-        for_one = self._queries.fetch("feeds for one", own)
+        rows = self._queries.fetch("feeds", known)
+        table = coded(rows["table"])
+        covered_to = floats(rows["covered_to"])
+        calendar = self._calendar
+        feed = _Feeds(
+            rows["a"].to_numpy().astype(np.int64),
+            floats(rows["covered_from"]),
+            np.where(np.isnan(covered_to), np.inf, covered_to + 1),
+            calendar.below(floats(rows["known_until"])) & ~calendar.below(floats(rows["known_from"])),
+        )
         return Coverage(
             self._size,
-            {name: self._spans(name, for_all, for_one) for name in self._database.tables},
+            {
+                name: self._spans(feed, table.codes == table.values.index(name) if name in table.values else None)
+                for name in self._asked.connected
+            },
         )
 
-    def _spans(self, table: str, for_all: pa.Table, for_one: pa.Table) -> tuple[Floats, Floats]:
-        one = for_one.filter(pa.compute.equal(for_one["table"], table))
-        every = for_all.filter(pa.compute.equal(for_all["table"], table))
-        rows = one["g"].to_numpy().astype(np.intp)
-        own = np.zeros(self._size, dtype=bool)
-        own[rows] = True
-        dates = every["i"].to_numpy()
-        first, after = _feed_days(every)
-        parts = [(rows, *_feed_days(one))]
-        for date, begin, end in zip(dates, first, after, strict=True):
-            pairs = np.flatnonzero((self._date_of == date) & ~own)
-            parts.append((pairs, np.full(len(pairs), begin), np.full(len(pairs), end)))
-        joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return spans(self._size, joined[0], joined[1], joined[2], self._day)
+    def _spans(self, feed: _Feeds, rows: npt.NDArray[np.bool_] | None) -> tuple[Floats, Floats]:
+        if rows is None:
+            return np.full((self._size, 1), np.inf), np.full((self._size, 1), np.inf)
+        for_all, for_one = np.flatnonzero(rows & (feed.account < 0)), np.flatnonzero(rows & (feed.account >= 0))
+        row, place = self._scope.expanded(np.zeros(len(for_all), dtype=np.int64), feed.known[for_all])
+        row = for_all[row]
+        dates = len(self._calendar)
+        begins, ends = spans(dates, place, feed.first[row], feed.after[row], self._calendar.day)
+        begins, ends = begins[self._place], ends[self._place]
+        if not len(for_one):
+            return begins, ends
+        row, cells = self._scope.expanded(feed.account[for_one], feed.known[for_one])
+        found, pair = pairs_within(cells, self._cell)
+        row = for_one[row[found]]
+        own_begins, own_ends = spans(self._size, pair, feed.first[row], feed.after[row], self._day)
+        own = np.bincount(pair, minlength=self._size) > 0
+        return _chosen(own, own_begins, begins), _chosen(own, own_ends, ends)
 
     # --- readings ---------------------------------------------------------------------------------------------
 
     def readings(self) -> Readings:
         """Read every signal, factor and context column of the definitions for all pairs."""
-        facts = self._service()
+        facts, plan, under_notice = self._service()
         stage = stages(facts, self._day, self._definitions.stages)
         known = Known(
             size=self._size,
             day=self._day,
-            seconds=self._seconds,
+            seconds=self._calendar.seconds[self._place],
             service_start=facts["service_start"],
             stage=stage,
             coverage=self._coverage(),
-            connected=frozenset(self._database.tables),
-            delivered=delivered_columns(self._database.columns),
-            ended_columns={name: table.ended for name, table in table_contracts().items() if table.ended},
+            connected=self._asked.connected,
+            delivered=self._asked.delivered,
+            ended_columns=self._asked.ended_columns,
+            measure=lambda quantity: self._of_pairs(quantity.numbers(self._scope)),
         )
-        _read(self._definitions, known)  # once to learn what is asked for
-        known.numbers = self._fetch(list(known.asked))
-        context, text = self._context(facts, stage)
-        self._queries.forget()
-        signals, factors, ages, second_windows = _read(self._definitions, known)
-        return Readings(
-            signals,
-            factors,
-            ages,
-            {**context, **second_windows},
-            text,
-            np.nan_to_num(facts["under_notice"]) > 0,
-        )
-
-    def _fetch(self, asked: Sequence[Quantity]) -> dict[Quantity, Floats]:
-        scope = Scope(
-            calendar=self._calendar,
-            pairs=self._pairs,
-            agreements=self._agreements,
-            rows_of=self._rows_of,
-            all_rows_of=self._all_rows_of,
-        )
-        numbers: dict[Quantity, Floats] = {}
-        for first in range(0, len(asked), ASKED_TOGETHER):
-            numbers.update(self._fetch_together(asked[first : first + ASKED_TOGETHER], scope))
-        return numbers
-
-    def _fetch_together(self, asked: Sequence[Quantity], scope: Scope) -> dict[Quantity, Floats]:
-        def query() -> ir.Table:
-            relations = [
-                quantity.relation(scope).select("account_id", "i", "value", q=ibis.literal(place, type="int64"))
-                for place, quantity in enumerate(asked)
-            ]
-            together = ibis.union(*relations) if len(relations) > 1 else relations[0]
-            return together.join(self._pairs(), ["account_id", "i"]).select("g", "q", "value")
-
-        fetched = self._queries.fetch((tuple(asked), self._key), query)
-        rows, which, values = fetched["g"].to_numpy(), fetched["q"].to_numpy(), floats(fetched["value"])
-        numbers = {}
-        for place, quantity in enumerate(asked):
-            chosen = which == place
-            numbers[quantity] = np.full(self._size, np.nan)
-            numbers[quantity][rows[chosen]] = values[chosen]
-        return numbers
+        signals, factors, ages, second_windows = read(self._definitions, known)
+        context, text = self._context(facts, plan, stage)
+        return Readings(signals, factors, ages, {**context, **second_windows}, text, under_notice)
 
     def _context(
-        self, facts: Mapping[str, Any], stage: npt.NDArray[np.str_]
+        self, facts: Mapping[str, Floats], plan: Texts, stage: Ints
     ) -> tuple[dict[str, Answer], dict[str, Texts]]:
-        derived = dict(facts)
-        derived["tenure_days"] = self._day - facts["service_start"]
-        derived["stage"] = stage.astype(object)
-        derived["stage"][stage == ""] = None
-        entries = self._definitions.context
-        columns = {
-            name: entry.of.removeprefix("accounts.")
-            for name, entry in entries.items()
-            if entry.of is not None and entry.of.startswith("accounts.")
+        derived: dict[str, Floats | Texts] = dict(facts)
+        derived |= {
+            "plan": plan,
+            "stage": Texts(stage, STAGES),
+            "tenure_days": self._day - facts["service_start"],
         }
-        present = [c for c in dict.fromkeys(columns.values()) if c in self._database.tables["accounts"].columns]
-        attributes = self._account_attributes(present) if present else {}
+        columns = self._asked.account_columns
         numbers: dict[str, Answer] = {}
         text: dict[str, Texts] = {}
-        for name, entry in entries.items():
+        for name, entry in self._definitions.context.items():
             if entry.of is None:
                 continue
-            value = attributes.get(columns[name]) if name in columns else derived[entry.of]
+            value = self._attribute(columns[name]) if name in columns else derived.get(entry.of)
             if entry.kind == "category":
-                text[name] = np.full(self._size, None, dtype=object) if value is None else value
+                assert value is None or isinstance(value, Texts)  # columns are read as what the context is
+                text[name] = value if value is not None else Texts(np.full(self._size, -1), ())
             else:
-                numbers[name] = _plain(np.full(self._size, np.nan) if value is None else value)
+                assert not isinstance(value, Texts)
+                numbers[name] = _plain(value if value is not None else np.full(self._size, np.nan))
         return numbers, text
 
 
+@dataclass(frozen=True)
+class _Feeds:
+    account: Ints  # -1: all accounts
+    first: Floats
+    after: Floats
+    known: Ints
+
+
+def _chosen(own: npt.NDArray[np.bool_], mine: Floats, others: Floats) -> Floats:
+    """Rows of one array or the other, as wide as the wider."""
+    width = max(mine.shape[1], others.shape[1])
+    wide = [np.pad(part, ((0, 0), (0, width - part.shape[1])), mode="edge") for part in (mine, others)]
+    return np.where(own[:, None], *wide)
+
+
 def _plain(values: Floats) -> Answer:
-    return Answer(values, np.where(np.isnan(values), UnknownReason.NO_BASE.letter, KNOWN_LETTER))
+    missing = np.uint8(ord(UnknownReason.NO_BASE.letter))
+    return Answer(values, np.where(np.isnan(values), missing, KNOWN))
 
 
-def _feed_days(rows: pa.Table) -> tuple[Floats, Floats]:
-    first = floats(rows["covered_from"])
-    last = floats(rows["covered_to"])
-    return first, np.where(np.isnan(last), np.inf, last + 1)
-
-
-def floats(column: pa.ChunkedArray) -> Floats:
-    """Numbers, days (since 1970) and yes/no as float64; null is NaN."""
-    if pa.types.is_date(column.type):
-        column = column.cast(pa.int32())
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    values: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
-    return values
-
-
-def delivered_columns(columns: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+def delivered_columns(
+    columns: Mapping[str, frozenset[str]], contracts: Mapping[str, TableContract]
+) -> dict[str, frozenset[str]]:
     """Return per table what can be read: the columns that the company delivers, and those with a default."""
-    contracts = table_contracts()
     return {
         table: given | {name for name, column in contracts[table].columns.items() if column.default is not None}
         for table, given in columns.items()
     }
 
 
-def stages(facts: Mapping[str, Any], day: Floats, edges: Stages) -> npt.NDArray[np.str_]:
-    """Shape (n,): the lifecycle stage, "" where service has no known start; the renewal window wins.
+def stages(facts: Mapping[str, Floats], day: Floats, edges: Stages) -> Ints:
+    """Shape (n,): the lifecycle stage's place in STAGES, -1 where service has no known start.
 
     Parameters
     ----------
@@ -354,24 +363,26 @@ def stages(facts: Mapping[str, Any], day: Floats, edges: Stages) -> npt.NDArray[
     day
         The date's day since 1970.
     edges
-        From ``signals.toml``.
+        From ``signals.toml``; the renewal window wins.
     """
     served = day - facts["service_start"]
     left = np.where(
         np.isnan(facts["days_to_notice_deadline"]), facts["days_to_renewal"], facts["days_to_notice_deadline"]
     )
+    place = STAGES.index
     by_age = np.where(
         served < edges.onboarding_days,
-        "onboarding",
-        np.where(served < edges.adoption_days, "adoption", "mature"),
+        place("onboarding"),
+        np.where(served < edges.adoption_days, place("adoption"), place("mature")),
     )
-    stage = np.where(left <= edges.renewal_window_days, "renewal_window", by_age)
-    return np.where(np.isnan(served), "", stage)
+    stage = np.where(left <= edges.renewal_window_days, place("renewal_window"), by_age)
+    return np.where(np.isnan(served), -1, stage)
 
 
-def _read(
+def read(
     definitions: Definitions, known: Known
 ) -> tuple[dict[str, Answer], dict[str, Answer], dict[str, Floats], dict[str, Answer]]:
+    """Read signals, factors, the factors' ages, and context that is measured."""
     raw = {name: kinds.measured(signal.measure, known) for name, signal in definitions.signals.items()}
     signals = {
         name: kinds.apply_rules(
@@ -400,9 +411,9 @@ def _factor(name: str, unknown_after_days: int, known: Known) -> tuple[Answer, F
     age = np.floor((known.seconds - made) / SECONDS_A_DAY)
     answer = answer_unless(
         rating,
-        (np.full(known.size, "assessments" not in known.connected), UnknownReason.NOT_CONNECTED),
+        ("assessments" not in known.connected, UnknownReason.NOT_CONNECTED),
         (np.isnan(rating), UnknownReason.NOT_RATED),
         (age > unknown_after_days, UnknownReason.EXPIRED),
         (known.number(CsmSince()) > made, UnknownReason.CSM_CHANGED),
     )
-    return answer, np.where(answer.letters == KNOWN_LETTER, age, np.nan)
+    return answer, np.where(answer.letters == KNOWN, age, np.nan)

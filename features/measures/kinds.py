@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from features.catalogue import schema
+from features.measures.calendar import SECONDS_A_DAY
 from features.measures.conditions import judged
 from features.measures.contracts import Level, LevelAhead, NearDeadlineRows, Offered
-from features.measures.coverage import Letters
 from features.measures.known import Answer, Known, Mask, answer_unless, covered_for, divided
+from features.measures.letters import KNOWN, Letters, letter
 from features.measures.quantities import (
     ActiveBlocks,
     Answers,
@@ -27,8 +28,7 @@ from features.measures.quantities import (
     ServiceWindow,
     Total,
 )
-from features.measures.rows import SECONDS_A_DAY
-from features.readings import KNOWN_LETTER, UnknownReason
+from features.readings import UnknownReason
 from features.vectors import Floats
 
 
@@ -63,8 +63,8 @@ def _ratio(measure: schema.RatioMeasure, known: Known) -> Answer:
         table = low_side.and_none_of.table
         judged = (
             (per >= low_side.minimum_base)
-            & np.isin(known.stage, low_side.stages)
-            & (known.window(table, low_side.and_none_of.window_days) == KNOWN_LETTER)
+            & known.in_stage(low_side.stages)
+            & (known.window(table, low_side.and_none_of.window_days) == KNOWN)
             & (known.count(Total(low_side.and_none_of)) == 0)
         )
         value = np.where(judged, value, np.fmax(value, comfortable.at_least))
@@ -73,8 +73,8 @@ def _ratio(measure: schema.RatioMeasure, known: Known) -> Answer:
     )
 
 
-def _without_contracts(known: Known) -> tuple[Mask, UnknownReason]:
-    return (np.full(known.size, "contracts" not in known.connected), UnknownReason.NOT_CONNECTED)
+def _without_contracts(known: Known) -> tuple[bool, UnknownReason]:
+    return "contracts" not in known.connected, UnknownReason.NOT_CONNECTED
 
 
 def _utilisation(measure: schema.UtilisationMeasure, known: Known) -> Answer:
@@ -113,13 +113,11 @@ def _onboarding(measure: schema.OnboardingAdoptionMeasure, known: Known) -> Answ
 def _level_change(measure: schema.LevelChangeMeasure, known: Known) -> Answer:
     changes = []
     for column in ("licences", "arr"):
-        now = known.number(Level(column))
-        ahead = known.number(LevelAhead(column))
-        before = known.number(Level(column, measure.days_ago))
-        changes.append((np.fmin(now, np.where(np.isnan(ahead), np.inf, ahead)), now, before))
-    (lowest, now, before), (lowest_value, now_value, before_value) = changes
-    usable = ~np.isnan(now) & ~np.isnan(before)
-    lowest = np.where(usable, lowest, np.where(np.isnan(now_value), np.nan, lowest_value))
+        lowest = np.fmin(known.number(Level(column)), known.number(LevelAhead(column)))  # of those that are known
+        changes.append((lowest, known.number(Level(column, measure.days_ago))))
+    (lowest, before), (lowest_value, before_value) = changes
+    usable = ~np.isnan(lowest) & ~np.isnan(before)
+    lowest = np.where(usable, lowest, lowest_value)
     before = np.where(usable, before, before_value)
     return answer_unless(
         divided(lowest, before) - 1.0,
@@ -139,8 +137,8 @@ def _trend(measure: schema.TrendMeasure, known: Known) -> Answer:
 
     table = measure.of.table
     parts = (measure.of, measure.fallback)
-    if table not in known.connected or all(known.unread(part, *part.columns)[0].all() for part in parts):
-        return Answer(np.full(known.size, np.nan), np.full(known.size, UnknownReason.NOT_CONNECTED.letter))
+    if table not in known.connected or all(known.unread(part, *part.columns)[0] for part in parts):
+        return Answer(np.full(known.size, np.nan), np.full(known.size, letter(UnknownReason.NOT_CONNECTED)))
     recent, baseline = windows(measure.of)
     other_recent, other_baseline = windows(measure.fallback)
     named = (recent + baseline) > 0
@@ -176,8 +174,8 @@ def _recency(measure: schema.RecencyMeasure, known: Known) -> Answer:
 
 def _never_short(letters: Letters, seen: Mask) -> Letters:
     """After a row was seen, a hole in the feed is a hole: the history is not too short."""
-    short = (letters == UnknownReason.HISTORY_TOO_SHORT.letter) & seen
-    return np.where(short, UnknownReason.NOT_DELIVERED.letter, letters)
+    short = (letters == letter(UnknownReason.HISTORY_TOO_SHORT)) & seen
+    return np.where(short, letter(UnknownReason.NOT_DELIVERED), letters)
 
 
 def _breadth(measure: schema.BreadthMeasure, known: Known) -> Answer:
@@ -263,8 +261,8 @@ def _delta(measure: schema.DeltaMeasure, known: Known) -> Answer:
     change = known.number(Answers(measure.rows, measure.by, measure.column, measure.window_days, "change"))
     covered = known.window(measure.rows.table, measure.window_days)
     # Answers older than the feed cannot change what the two latest say: only a hole since then could.
-    short = (covered == UnknownReason.HISTORY_TOO_SHORT.letter) & ~np.isnan(change)
-    return answer_unless(change, np.where(short, KNOWN_LETTER, covered), (np.isnan(change), UnknownReason.TOO_FEW))
+    short = (covered == letter(UnknownReason.HISTORY_TOO_SHORT)) & ~np.isnan(change)
+    return answer_unless(change, np.where(short, KNOWN, covered), (np.isnan(change), UnknownReason.TOO_FEW))
 
 
 def _blocks(measure: schema.BlocksMeasure, known: Known) -> Answer:
@@ -300,15 +298,15 @@ def _silence(measure: schema.SilenceMeasure, known: Known) -> Answer:
 
 def _coded(measure: schema.CodedMeasure, known: Known) -> Answer:
     value = np.zeros(known.size)
-    letters = np.full(known.size, KNOWN_LETTER)
+    letters = np.full(known.size, KNOWN)
     for code in sorted(measure.codes, key=lambda code: code.code):
         found = judged(code.condition, known)
-        holds = found.holds & (found.letters == KNOWN_LETTER)
-        unjudged = found.letters != KNOWN_LETTER
+        holds = found.holds & (found.letters == KNOWN)
+        unjudged = found.letters != KNOWN
         value = np.where(holds, float(code.code), value)
         # A code that holds settles the answer; one that cannot be judged unsettles a clear one only.
-        letters = np.where(holds, KNOWN_LETTER, np.where(unjudged & (value == 0), found.letters, letters))
-    return Answer(np.where(letters == KNOWN_LETTER, value, np.nan), letters)
+        letters = np.where(holds, KNOWN, np.where(unjudged & (value == 0), found.letters, letters))
+    return Answer(np.where(letters == KNOWN, value, np.nan), letters)
 
 
 _KINDS: dict[type, Callable[[Any, Known], Answer]] = {
@@ -356,7 +354,7 @@ def apply_rules(answer: Answer, applies: schema.Applies, unless: Answer | None, 
     """
     outside = np.zeros(known.size, dtype=bool)
     if applies.stages:
-        outside |= ~np.isin(known.stage, applies.stages)
+        outside |= ~known.in_stage(applies.stages)
     if applies.unless is not None and unless is not None:
         outside |= np.nan_to_num(unless.values, nan=-np.inf) >= applies.unless.at_least
     return answer_unless(answer.values, answer.letters, (outside, UnknownReason.NOT_APPLICABLE))

@@ -1,7 +1,8 @@
 """Quantities of any table: counts, last times, durations, answers, ratings.
 
-Those of contacts stand in :mod:`~features.measures.contacts`, those of contracts in
-:mod:`~features.measures.contracts`; what all are written with, in :mod:`~features.measures.rows`.
+A quantity is what a measure asks of the tables, as a frozen value, so that two signals which need the same number
+ask for it once. Those of contacts stand in :mod:`~features.measures.contacts`, those of contracts in
+:mod:`~features.measures.contracts`. Times are seconds since 1970, days are days since 1970.
 """
 
 from __future__ import annotations
@@ -9,29 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import ibis
-import ibis.expr.types as ir
+import numpy as np
 
 from features.catalogue.schema import Aggregate, Rows
-from features.measures.calendar import bit_or
+from features.measures.calendar import SECONDS_A_DAY, Floats, Ints, Masks
 from features.measures.contacts import role_holders
-from features.measures.rows import (
-    FAR,
-    SECONDS_A_DAY,
-    Scope,
-    Spec,
-    at_dates,
-    by_mask,
-    day_of,
-    days,
-    matching,
-    newest_first,
-    seconds,
-    visible,
-    visible_between,
-    whenever_known,
-    windowed,
-)
+from features.measures.frames import DAY, Demand, RowFrame, Spec, Starts
+from features.measures.groups import firsts, largest, lasts, medians, numbered, smallest, sums
+from features.measures.scope import CountsWanted, RowsWanted, Scope
+from features.measures.service import AGREEMENTS, service_start
 
 DurationNumber = Literal["median", "count", "company_median"]
 AnswersNumber = Literal["mean", "change", "low", "low_in_role"]
@@ -48,33 +35,51 @@ class Total(Spec):
     def table(self) -> str:
         return self.aggregate.table
 
-    def relation(self, scope: Scope) -> ir.Table:
-        """Count or add up per mask first, and expand the few masks to dates."""
+    @property
+    def demand(self) -> Demand:
         aggregate = self.aggregate
-        masked = windowed(aggregate, scope)
-        if aggregate.of == "distinct":
-            masked = _distinct(masked, aggregate.columns)
-        number = ibis._.count().cast("float64")
-        if aggregate.of in ("sum", "mean"):
-            masked = masked.filter(masked[aggregate.columns[0]].notnull())
-            if not self.given_only:
-                number = ibis._[aggregate.columns[0]].sum().cast("float64")
-        dated = by_mask(masked, scope, {"part": number})
-        return dated.group_by("account_id", "i").agg(value=dated.part.sum())
+        of = {"mean": "given" if self.given_only else "sum"}.get(aggregate.of, aggregate.of)
+        return Demand(
+            of,  # type: ignore[arg-type]  # one of Demand's
+            aggregate.table,
+            aggregate.any_of,
+            aggregate.columns,
+            aggregate.window_days,
+            aggregate.until_days_ago,
+        )
+
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        since = self.aggregate.by_known_since
+        if since is None:
+            return (CountsWanted(self.demand),)
+        columns = tuple(c for c in (*self.aggregate.columns, since.column) if c != DAY)
+        return (RowsWanted(self.table, (self.aggregate.any_of,), columns),)
+
+    def numbers(self, scope: Scope) -> Floats:
+        """Count or add up the rows of each mask, and expand the masks to dates."""
+        since = self.aggregate.by_known_since
+        if since is None:
+            return scope.total(scope.frame(self.table).counted(self.demand))
+        rows = scope.rows(self.table)
+        long_known = _seen_long_ago(rows, since.column, since.days)
+        settled = RowFrame(**{**rows.__dict__, "known": rows.known & long_known})
+        return scope.total(settled.counted(self.demand))
 
 
-def _distinct(masked: ir.Table, columns: tuple[str, ...]) -> ir.Table:
-    keys = {
-        f"k{place}": day_of(masked.occurred_at) if name == "day" else masked[name]
-        for place, name in enumerate(columns)
-    }
-    keyed = masked.mutate(**keys).filter([ibis._[key].notnull() for key in keys])
-    return keyed.group_by("account_id", *keys).agg(mask=bit_or(keyed.mask))
+def _seen_long_ago(rows: RowFrame, column: str, days_ago: int) -> Masks:
+    """For each row: the dates at which a row, older than `days_ago`, by the same somebody is known."""
+    old = rows.known & ~rows.calendar.below(rows.occurred + (days_ago + 1) * SECONDS_A_DAY)
+    codes = rows.codes(column)
+    who = np.unique(numbered([rows.account, codes + 1]), return_inverse=True)[1]
+    dates = np.zeros(int(who.max(initial=-1)) + 1, dtype=np.int64)
+    np.bitwise_or.at(dates, who, old)
+    return np.where(codes >= 0, dates[who], 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Nameless(Spec):
-    """Rows of an aggregate that name nobody: sums by day, or events without a ``user_id``."""
+    """Rows of an aggregate that name nobody in its first column: sums by day, or events without a person."""
 
     aggregate: Aggregate
 
@@ -82,12 +87,25 @@ class Nameless(Spec):
     def table(self) -> str:
         return self.aggregate.table
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def demand(self) -> Demand:
+        aggregate = self.aggregate
+        return Demand(
+            "nameless",
+            aggregate.table,
+            aggregate.any_of,
+            aggregate.columns[:1],
+            aggregate.window_days,
+            aggregate.until_days_ago,
+        )
+
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (CountsWanted(self.demand),)
+
+    def numbers(self, scope: Scope) -> Floats:
         """Count them."""
-        masked = windowed(self.aggregate, scope)
-        sums = masked.filter(masked.user_id.isnull())
-        dated = by_mask(sums, scope, {"part": ibis._.count().cast("float64")})
-        return dated.group_by("account_id", "i").agg(value=dated.part.sum())
+        return scope.total(scope.frame(self.table).counted(self.demand))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,29 +121,34 @@ class ServiceWindow(Spec):
     def table(self) -> str:
         return self.aggregate.table
 
-    def relation(self, scope: Scope) -> ir.Table:
-        """An account has few service starts, so its rows are cut to the window before they meet the dates."""
-        starts = scope.agreements().select("account_id", "i", "service_start").distinct()
-        table = matching(scope.rows_of(self.aggregate.table), self.aggregate.any_of)
-        begun = starts.select("account_id", "service_start").distinct()
-        both = table.join(begun, "account_id")
-        on = day_of(both.occurred_at)
-        inside = both.filter(
-            (on >= both.service_start + days(self.from_day - 1))
-            & (on <= both.service_start + days(self.to_day - 1))
+    @property
+    def demand(self) -> Demand:
+        columns = self.aggregate.columns
+        return Demand(
+            "served",
+            self.table,
+            self.aggregate.any_of,
+            columns[:1] if self.nameless else columns,
+            service_days=(self.from_day, self.to_day),
+            unnamed=self.nameless,
         )
-        seen = whenever_known(inside)
-        if self.nameless:
-            seen = seen.filter(seen.user_id.isnull()).mutate(k0=seen.row_key)
-            keys = ["k0"]
-        else:
-            keys = [f"k{place}" for place in range(len(self.aggregate.columns))]
-            seen = seen.mutate(**dict(zip(keys, [seen[c] for c in self.aggregate.columns], strict=True)))
-            seen = seen.filter([seen[key].notnull() for key in keys])
-        distinct = seen.group_by("account_id", "service_start", *keys).agg(mask=bit_or(seen.mask))
-        dated = at_dates(distinct, scope.calendar.bits)
-        own = dated.semi_join(starts, ["account_id", "i", "service_start"])
-        return own.group_by("account_id", "i").agg(value=own.count().cast("float64"))
+
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (CountsWanted(self.demand), AGREEMENTS)
+
+    def numbers(self, scope: Scope) -> Floats:
+        """An account has few service starts: count once for each, and take the one in force on the date."""
+        begun = service_start(scope)
+        cells = np.flatnonzero(~np.isnan(begun))
+        account = cells // len(scope.calendar)
+        runs = numbered([account, begun[cells].astype(np.int64)])
+        place = np.unique(runs, return_index=True)[1]
+        starts = Starts(account[place], begun[cells][place])
+        counted, start = scope.frame(self.table).served(self.demand, starts)
+        rows, where = scope.expanded(counted.account, counted.mask)
+        own = begun[where] == starts.day[start[rows]]
+        return sums(where[own], counted.amount[rows][own], scope.cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +161,33 @@ class LastTime(Spec):
     def table(self) -> str:
         return self.rows.table
 
-    def relation(self, scope: Scope) -> ir.Table:
-        """The latest per mask, then per date."""
-        masked = visible(matching(scope.rows_of(self.rows.table), self.rows.any_of), scope)
-        dated = by_mask(masked, scope, {"last": masked.occurred_at.max()})
-        return dated.group_by("account_id", "i").agg(value=seconds(dated["last"].max()))
+    @property
+    def demand(self) -> Demand:
+        return Demand("last", self.rows.table, self.rows.any_of)
+
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (CountsWanted(self.demand),)
+
+    def numbers(self, scope: Scope) -> Floats:
+        """The latest so far, date by date."""
+        counted = scope.frame(self.table).counted(self.demand)
+        return latest_so_far(scope, counted.account, counted.mask, counted.amount)
+
+
+def latest_so_far(scope: Scope, account: Ints, mask: Masks, moment: Floats) -> Floats:
+    """Shape (cells,): the latest moment of rows known at each date, NaN without any.
+
+    A row that stays known counts from its first date on, so that only a running maximum is left to take.
+    """
+    lasting = (mask | (mask - 1)) == scope.calendar.all  # all dates from the lowest on
+    lasting &= mask != 0
+    first = np.bitwise_count((mask & -mask) - 1).astype(np.int64)
+    begins = account[lasting] * len(scope.calendar) + first[lasting]
+    begun = largest(begins, moment[lasting], scope.cells).reshape(scope.accounts, -1)
+    rows, cells = scope.expanded(account[~lasting], mask[~lasting])
+    passing = largest(cells, moment[~lasting][rows], scope.cells)
+    return np.fmax(np.fmax.accumulate(begun, axis=1).ravel(), passing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,15 +201,36 @@ class LastDebut(Spec):
     def table(self) -> str:
         return self.rows.table
 
-    def relation(self, scope: Scope) -> ir.Table:
-        """The first time per value as known on each date, then the last of those."""
-        table = matching(scope.rows_of(self.rows.table), self.rows.any_of)
-        named = table.filter(table[self.column].notnull())
-        masked = visible(named, scope)
-        firsts = masked.group_by("account_id", "mask", who=masked[self.column]).agg(first=masked.occurred_at.min())
-        dated = at_dates(firsts, scope.calendar.bits)
-        debuts = dated.group_by("account_id", "i", "who").agg(first=dated["first"].min())
-        return debuts.group_by("account_id", "i").agg(value=seconds(debuts["first"].max()))
+    @property
+    def demand(self) -> Demand:
+        return Demand("debuts", self.rows.table, self.rows.any_of, (self.column,))
+
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (CountsWanted(self.demand),)
+
+    def numbers(self, scope: Scope) -> Floats:
+        """The first time of each value, as known on each date; then the latest of those.
+
+        A row known from its own moment on settles the first time unless a row known later lies before it.
+        """
+        seen = scope.frame(self.table).valued(self.demand)
+        who = np.unique(numbered([seen.account, seen.code]), return_inverse=True)[1].astype(np.int64)
+        size = int(who.max(initial=-1)) + 1
+        timely = seen.mask == scope.calendar.all & ~scope.calendar.below(seen.occurred)
+        settled = smallest(who[timely], seen.occurred[timely], size)
+        earlier = ~timely & ~(seen.occurred >= settled[who])  # NaN: only such rows are there
+        disputed = np.zeros(size, dtype=bool)
+        disputed[who[earlier]] = True
+        plain = timely & (seen.occurred == settled[who])
+        lasting = plain & ~disputed[who]
+        answer = latest_so_far(scope, seen.account[lasting], seen.mask[lasting], seen.occurred[lasting])
+        some = np.flatnonzero((plain | earlier) & disputed[who])
+        rows, cells = scope.expanded(seen.account[some], seen.mask[some])
+        rows = some[rows]
+        order = np.lexsort((seen.occurred[rows], who[rows], cells))
+        debut = order[firsts(cells[order] * size + who[rows][order])]
+        return np.fmax(answer, largest(cells[debut], seen.occurred[rows[debut]], scope.cells))
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,18 +246,20 @@ class OpenAt(Spec):
     def table(self) -> str:
         return self.rows.table
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (RowsWanted(self.table, (self.rows.any_of,), (self.ended,)),)
+
+    def numbers(self, scope: Scope) -> Floats:
         """An open row counts until its end (and a while after) for every date from when it is known."""
-        table = matching(scope.rows_of(self.rows.table), self.rows.any_of)
-        end = table[self.ended].fill_null(ibis.literal(FAR, type="timestamp"))
-        if self.ended_within_days:
-            end = ibis.ifelse(table[self.ended].isnull(), end, end + days(self.ended_within_days))
-        old_enough = None
-        if self.older_than_days is not None:
-            old_enough = table.occurred_at + days(self.older_than_days + 1)  # ages are whole days
-        masked = visible_between(table, scope, from_moment=old_enough, to_moment=end)
-        dated = by_mask(masked, scope, {"part": ibis._.count().cast("float64")})
-        return dated.group_by("account_id", "i").agg(value=dated.part.sum())
+        rows = scope.rows(self.table)
+        end = rows.numbers[self.ended] + self.ended_within_days * SECONDS_A_DAY
+        mask = rows.known & scope.calendar.below(end)
+        if self.older_than_days is not None:  # ages are whole days
+            mask &= ~scope.calendar.below(rows.occurred + (self.older_than_days + 1) * SECONDS_A_DAY)
+        chosen = rows.matching(self.rows.any_of)
+        _, cells = scope.expanded(rows.account[chosen], mask[chosen])
+        return sums(cells, None, scope.cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,21 +275,33 @@ class Duration(Spec):
     def table(self) -> str:
         return self.rows.table
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        of_everyone = self.number == "company_median"
+        return (RowsWanted(self.table, (self.rows.any_of,), (self.ended,), of_everyone=of_everyone),)
+
+    def numbers(self, scope: Scope) -> Floats:
         """Open rows have the age that they have reached on the date."""
-        of_all = self.number == "company_median"
-        table = matching((scope.all_rows_of if of_all else scope.rows_of)(self.rows.table), self.rows.any_of)
-        end = table[self.ended]
-        gone = ibis.ifelse(end.isnull(), ibis.literal(FAR, type="timestamp"), end + days(self.window_days))
-        masked = visible_between(table.mutate(end=end), scope, to_moment=gone)
-        dated = at_dates(masked.select("account_id", "occurred_at", "mask", "end"), scope.calendar.bits)
-        reached = ibis.ifelse(dated.end.isnull() | (dated.end > dated.as_of), dated.as_of, dated.end)
-        lasted = dated.mutate(days=(seconds(reached) - seconds(dated.occurred_at)) / float(SECONDS_A_DAY))
         if self.number == "company_median":
-            company = lasted.group_by("i").agg(value=lasted.days.median().cast("float64"))
-            return scope.pairs().join(company, "i").select("account_id", "i", "value")
-        number = lasted.days.median() if self.number == "median" else lasted.count()
-        return lasted.group_by("account_id", "i").agg(value=number.cast("float64"))
+            return np.tile(scope.everyone.kept(self, self._company_medians), scope.accounts)
+        cells, lasted = self._lasted(scope)
+        return medians(cells, lasted, scope.cells) if self.number == "median" else sums(cells, None, scope.cells)
+
+    def _company_medians(self, everyone: Scope) -> Floats:
+        """Shape (dates,): the median of all accounts' rows."""
+        cells, lasted = self._lasted(everyone)
+        dates = len(everyone.calendar)
+        return medians(cells % dates, lasted, dates)
+
+    def _lasted(self, scope: Scope) -> tuple[Ints, Floats]:
+        rows = scope.rows(self.table)
+        end = rows.numbers[self.ended]
+        mask = rows.known & scope.calendar.below(end + self.window_days * SECONDS_A_DAY)
+        chosen = np.flatnonzero(rows.matching(self.rows.any_of) & (mask != 0))
+        row, cells = scope.expanded(rows.account[chosen], mask[chosen])
+        row = chosen[row]
+        reached = np.fmin(end[row], scope.seconds[cells])
+        return cells, (reached - rows.occurred[row]) / SECONDS_A_DAY
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,36 +324,58 @@ class Answers(Spec):
     def table(self) -> str:
         return self.rows.table
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        own = RowsWanted(self.table, (self.rows.any_of,), (self.by, self.column), ordered=True)
+        holders = RowsWanted("contacts", (), CONTACT_COLUMNS, ordered=True)
+        return (own, holders) if self.number == "low_in_role" else (own,)
+
+    def numbers(self, scope: Scope) -> Floats:
         """Order each respondent's answers as they were known on each date."""
-        table = matching(scope.rows_of(self.rows.table), self.rows.any_of)
-        answered = table.filter(table[self.column].notnull())
+        rows = scope.rows(self.table)
+        answer, by = rows.numbers[self.column], rows.codes(self.by)
+        chosen = rows.matching(self.rows.any_of) & ~np.isnan(answer)
         if self.number == "change":  # nameless answers are no pair
-            answered = answered.filter(answered[self.by].notnull())
-        dated = at_dates(
-            visible(answered, scope, self.window_days).select(
-                "account_id",
-                "occurred_at",
-                "known_from",
-                "row_key",
-                "mask",
-                who=ibis._[self.by].fill_null(""),
-                answer=ibis._[self.column].cast("float64"),
-            ),
-            scope.calendar.bits,
-        )
-        order = newest_first(dated, "account_id", "i", "who")
-        ordered = dated.mutate(place=ibis.row_number().over(order), before=dated.answer.lead().over(order))
-        latest = ordered.filter(ordered.place == 0)
+            chosen = chosen & (by >= 0)
+        mask = rows.known & scope.calendar.within(rows.occurred, self.window_days)
+        some = np.flatnonzero(chosen & (mask != 0))
+        row, cells = scope.expanded(rows.account[some], mask[some])
+        row = some[row]
+        order = oldest_first(rows, row, cells, by[row])
+        row, cells = row[order], cells[order]
+        who = numbered([cells, by[row] + 1])
+        last = np.flatnonzero(lasts(who))
+        latest, cells = answer[row[last]], cells[last]
+        if self.number == "change":
+            paired = ~firsts(who)[last]
+            change = latest[paired] - answer[row[last[paired] - 1]]
+            return _means(cells[paired], change, scope.cells)
+        if self.number == "mean":
+            return _means(cells, latest, scope.cells)
+        low = latest <= self.at_most
         if self.number == "low_in_role":
-            latest = latest.semi_join(role_holders(scope, self.roles), ["account_id", "i", "who"])
-        value = {
-            "mean": latest.answer.mean(),
-            "change": (latest.answer - latest.before).mean(),
-            "low": ibis.ifelse(latest.answer <= self.at_most, 1.0, 0.0).sum(),
-            "low_in_role": ibis.ifelse(latest.answer <= self.at_most, 1.0, 0.0).sum(),
-        }[self.number]
-        return latest.group_by("account_id", "i").agg(value=value.cast("float64"))
+            held = role_holders(scope, self.roles)
+            names = rows.texts[self.by].values
+            of_name = np.array([held.code_of.get(name, -1) for name in names] or [-1], dtype=np.int64)
+            respondent = of_name[by[row[last]]]
+            holds = (by[row[last]] >= 0) & (respondent >= 0) & np.isin(held.key(cells, respondent), held.keys)
+            low, cells = low[holds], cells[holds]
+        count = sums(cells, None, scope.cells)
+        return np.where(count > 0, sums(cells, low.astype(np.float64), scope.cells), np.nan)
+
+
+CONTACT_COLUMNS = ("contact_id", "role", "title", "valid_from", "valid_to", "successor_id")
+
+
+def _means(cells: Ints, values: Floats, size: int) -> Floats:
+    count = sums(cells, None, size)
+    with np.errstate(invalid="ignore"):
+        return sums(cells, values, size) / count  # 0 / 0: nobody
+
+
+def oldest_first(rows: RowFrame, row: Ints, *within: Ints) -> Ints:
+    """Order rows by when they occurred; ties: recorded later, then the greater key."""
+    return np.lexsort((rows.key_rank[row], rows.known_from[row], rows.occurred[row], *reversed(within)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,16 +390,23 @@ class ActiveBlocks(Spec):
     def table(self) -> str:
         return self.rows.table
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (RowsWanted(self.table, (self.rows.any_of,)),)
+
+    def numbers(self, scope: Scope) -> Floats:
         """The last row differs from date to date, so the rows are expanded to dates first."""
-        masked = visible(matching(scope.rows_of(self.rows.table), self.rows.any_of), scope)
-        dated = at_dates(masked.select("account_id", "occurred_at", "mask"), scope.calendar.bits)
-        whole = ibis.window(group_by=["account_id", "i"])
-        ended = dated.mutate(last=dated.occurred_at.max().over(whole))
-        ago = seconds(ended["last"]) - seconds(ended.occurred_at)
-        placed = ended.mutate(block=(ago / float(self.block_days * SECONDS_A_DAY)).floor().cast("int64"))
-        inside = placed.filter(placed.block < self.of_blocks)
-        return inside.group_by("account_id", "i").agg(value=inside.block.nunique().cast("float64"))
+        rows = scope.rows(self.table)
+        chosen = np.flatnonzero(rows.matching(self.rows.any_of) & (rows.known != 0))
+        row, cells = scope.expanded(rows.account[chosen], rows.known[chosen])
+        occurred = rows.occurred[chosen[row]]
+        last = largest(cells, occurred, scope.cells)
+        block = np.floor((last[cells] - occurred) / (self.block_days * SECONDS_A_DAY))
+        inside = block < self.of_blocks
+        seen = np.zeros(scope.cells * self.of_blocks, dtype=bool)
+        seen[cells[inside] * self.of_blocks + block[inside].astype(np.int64)] = True
+        count: Floats = seen.reshape(scope.cells, self.of_blocks).sum(axis=1).astype(np.float64)
+        return count
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,14 +420,32 @@ class Rating(Spec):
     def table(self) -> str:
         return "assessments"
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (RowsWanted("assessments", (), ("factor", "rating"), ordered=True),)
+
+    def numbers(self, scope: Scope) -> Floats:
         """The latest by day of assessment."""
-        table = scope.rows_of("assessments")
-        dated = at_dates(visible(table.filter(table.factor == self.factor), scope), scope.calendar.bits)
-        order = newest_first(dated, "account_id", "i")
-        latest = dated.mutate(place=ibis.row_number().over(order)).filter(ibis._.place == 0)
-        value = latest.rating.cast("float64") if self.number == "rating" else seconds(latest.occurred_at)
-        return latest.select("account_id", "i", value=value)
+        rows = scope.rows("assessments")
+        factors = rows.texts["factor"]
+        row, cells, which = scope.kept("latest ratings", _latest_ratings)
+        if self.factor not in factors.values:
+            return np.full(scope.cells, np.nan)
+        chosen = which == factors.values.index(self.factor)
+        answer = np.full(scope.cells, np.nan)
+        value = rows.numbers["rating"] if self.number == "rating" else rows.occurred
+        answer[cells[chosen]] = value[row[chosen]]
+        return answer
+
+
+def _latest_ratings(scope: Scope) -> tuple[Ints, Ints, Ints]:
+    """Row, cell and factor's code of the latest rating of each factor."""
+    rows = scope.rows("assessments")
+    row, cells = scope.expanded(rows.account, rows.known)
+    which = rows.codes("factor")[row]
+    order = oldest_first(rows, row, cells, which)
+    order = order[lasts(numbered([cells[order], which[order] + 1]))]
+    return row[order], cells[order], which[order]
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,14 +456,21 @@ class CsmSince(Spec):
     def table(self) -> str:
         return "accounts"
 
-    def relation(self, scope: Scope) -> ir.Table:
+    @property
+    def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
+        return (RowsWanted("accounts", (), ("csm",)),)
+
+    def numbers(self, scope: Scope) -> Floats:
         """Every version known by the date counts, also those replaced since."""
-        accounts = scope.rows_of("accounts")
-        known = accounts.join(scope.calendar.bits, accounts.known_from <= scope.calendar.bits.as_of)
-        now = known.filter(known.known_until > known.as_of).select("account_id", "i", present=known.csm)
-        both = known.join(now, ["account_id", "i"])
-        others = both.filter(both.csm != both.present)
-        last_other = others.group_by("account_id", "i").agg(other=others.known_from.max())
-        after = both.join(last_other, ["account_id", "i"])
-        since = after.filter((after.csm == after.present) & (after.known_from > after.other))
-        return since.group_by("account_id", "i").agg(value=seconds(since.known_from.min()))
+        rows = scope.rows("accounts")
+        csm = rows.codes("csm")
+        ever = scope.calendar.all & ~scope.calendar.below(rows.known_from)
+        row, cells = scope.expanded(rows.account, rows.known)
+        present = np.full(scope.cells, -1, dtype=np.int64)
+        present[cells] = csm[row]
+        row, cells = scope.expanded(rows.account, np.where(csm >= 0, ever, 0))
+        now = present[cells]
+        other = (now >= 0) & (csm[row] != now)
+        last_other = largest(cells[other], rows.known_from[row[other]], scope.cells)
+        since = (csm[row] == now) & (rows.known_from[row] > last_other[cells])
+        return smallest(cells[since], rows.known_from[row[since]], scope.cells)

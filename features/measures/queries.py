@@ -1,18 +1,22 @@
 """The queries of a pass: each written in Ibis, compiled once, and run as often as there are passes.
 
-What differs from pass to pass (dates, accounts) lies in small temporary tables of fixed names, never in the text
+What differs from pass to pass (dates, accounts) lies in small working tables of fixed names, never in the text
 of a query. So the text is compiled the first time it is asked for in a process (some 2 s for a catalogue of 25
-signals, more than one account's data ever cost) and found again by its key.
+signals, more than one account's data ever cost) and found again by its key, for each engine's dialect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+from ibis.expr.operations import PhysicalTable
+
+from features.sources.engines import bound
 
 if TYPE_CHECKING:
     from features.sources import Database
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Text:
     sql: str
+    schema: ibis.Schema
     needs: tuple[str, ...]  # stored tables that it reads
 
 
@@ -33,22 +38,33 @@ class Queries:
     Parameters
     ----------
     database
-        The company's tables. Databases with the same tables and columns share their compiled queries.
+        The company's tables. Databases with the same tables, columns and types share their compiled queries.
     """
 
     def __init__(self, database: Database) -> None:
-        self._ibis: Any = database.connection
-        self._engine: Any = database.connection.con
-        self._shape = tuple(sorted((name, tuple(columns)) for name, columns in _columns(database).items()))
+        self._engine = database.engine
+        tables = {
+            name: (tuple(table.schema().items()), self._made(table)) for name, table in database.tables.items()
+        }
+        self._shape = (self._engine.dialect, tuple(sorted(tables.items(), key=lambda item: item[0])))
         self._makers: dict[str, tuple[Hashable, Callable[[], ir.Table]]] = {}
+        self._given: dict[str, ibis.Schema] = {}
         self._stored: set[str] = set()
         self._needed: list[str] = []
 
+    def _made(self, table: ir.Table) -> str:
+        """Say how a table is made of another one, empty where it is stored.
+
+        Training blanks columns that show only today's state: by names and types such a table is the one that is
+        stored, and with its text training would read what was not known.
+        """
+        return "" if isinstance(table.op(), PhysicalTable) else str(self._engine.ibis.compile(table))
+
     def put(self, name: str, columns: Mapping[str, pa.Array]) -> None:
         """Store a small table of this pass."""
-        self._engine.register("given_columns", pa.table(dict(columns)))
-        self._engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_columns")
-        self._engine.unregister("given_columns")
+        rows = pa.table(dict(columns))
+        self._engine.put(name, rows)
+        self._given[name] = ibis.Schema.from_pyarrow(rows.schema)
 
     def later(self, name: str, key: Hashable, query: Callable[[], ir.Table]) -> None:
         """Say how to make a table; it is made when a query first reads it."""
@@ -56,21 +72,23 @@ class Queries:
 
     def table(self, name: str) -> ir.Table:
         """Return a stored table, to build queries on."""
-        if name in self._makers:
-            self._needed.append(name)
-            self._make(name)
-        table: ir.Table = self._ibis.table(name, database="temp.main")
-        return table
+        if name in self._given:
+            return bound(self._engine, name, self._given[name])
+        self._needed.append(name)
+        self._make(name)
+        key, query = self._makers[name]
+        return bound(self._engine, name, self._text((name, key), query).schema)
 
     def fetch(self, key: Hashable, query: Callable[[], ir.Table]) -> pa.Table:
         """Run a query and fetch all rows. `key` names its text: equal keys, equal queries."""
         text = self._text(key, query)
-        return self._engine.sql(text.sql).to_arrow_table()
+        fields = text.schema.to_pyarrow()
+        return self._engine.fetch(text.sql, pa.schema([(field.name, field.type) for field in fields]))
 
     def forget(self) -> None:
         """Drop what was stored, to give back its room."""
         for name in self._stored:
-            self._engine.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
+            self._engine.drop(name)
         self._stored.clear()
 
     def _make(self, name: str) -> None:
@@ -78,7 +96,7 @@ class Queries:
             return
         key, query = self._makers[name]
         text = self._text((name, key), query)
-        self._engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text.sql}")
+        self._engine.make(name, text.sql)
         self._stored.add(name)
 
     def _text(self, key: Hashable, query: Callable[[], ir.Table]) -> _Text:
@@ -86,13 +104,10 @@ class Queries:
         found = _COMPILED.get(whole)
         if found is None:
             outer, self._needed = self._needed, []
-            sql = self._ibis.compile(query())
-            found = _COMPILED[whole] = _Text(sql, tuple(dict.fromkeys(self._needed)))
+            expression = query()
+            sql = self._engine.ibis.compile(expression)
+            found = _COMPILED[whole] = _Text(sql, expression.schema(), tuple(dict.fromkeys(self._needed)))
             self._needed = outer
         for name in found.needs:
             self._make(name)
         return found
-
-
-def _columns(database: Database) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(table.columns) for name, table in database.tables.items()}

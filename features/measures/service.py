@@ -6,114 +6,218 @@ Contracts are state: they count once recorded, also those that begin later. A co
 
 from __future__ import annotations
 
-import ibis
-import ibis.expr.types as ir
+from dataclasses import dataclass, fields
 
-from features.measures.rows import FAR, at_dates, days, whenever_known
+import numpy as np
+import numpy.typing as npt
+
+from features.measures.calendar import Floats, Ints
+from features.measures.frames import Texts
+from features.measures.groups import firsts, largest, smallest, sums
+from features.measures.scope import RowsWanted, Scope
+
+Mask = npt.NDArray[np.bool_]
+AGREEMENTS = RowsWanted(
+    "contracts",
+    (),
+    ("start_date", "end_date", "notice_deadline", "notice_at", "licences", "arr", "plan"),
+    ordered=True,
+)
+NEVER_DAY = 4_000_000.0  # days since 1970; after every date
 
 
-def in_force(known: ir.Table, day: ir.Value) -> ir.BooleanValue:
-    """Whether each contract (with ``last_day``) has begun by the day and not ended before it."""
-    return (known.start_date <= day) & (known.last_day >= day)
+@dataclass(frozen=True)
+class Agreements:
+    """Contracts as known on each date, by cell and in order of start, end and key.
 
-
-def with_last_day(contracts: ir.Table) -> ir.Table:
-    """Add ``last_day``: a contract's end, or far ahead where it has none."""
-    return contracts.mutate(last_day=contracts.end_date.fill_null(ibis.literal(FAR.date(), type="date")))
-
-
-def agreements(contracts: ir.Table, bits: ir.Table, grace_days: int) -> ir.Table:
-    """Contracts (ranked by a calendar) as known on each of its dates, with ``service_start``.
-
-    Columns of the contract, and: ``i``, ``as_of``, ``day``; ``last_day`` (its end, or far ahead);
-    ``service_start`` (the first day of the account's present run of contracts, gaps of up to `grace_days`
-    allowed; null before the first begins). An account that came back after a longer gap starts again.
+    Days since 1970, NaN where not given; `last_day` is the end, or far ahead where it is open; `plan` is a code.
     """
-    known = with_last_day(at_dates(whenever_known(contracts), bits))
-    begun = known.filter(known.start_date <= known.day)
-    earlier = ibis.window(
-        group_by=["account_id", "i"],
-        order_by=[begun.start_date, begun.last_day, begun.row_key],
-        preceding=(None, 1),
+
+    cell: Ints
+    day: Floats
+    start: Floats
+    end: Floats
+    last_day: Floats
+    notice_deadline: Floats
+    notice_at: Floats
+    licences: Floats
+    arr: Floats
+    plan: Ints
+    key_rank: Ints
+    plans: tuple[str, ...]
+
+    def take(self, rows: Mask | Ints) -> Agreements:
+        """Return the chosen rows."""
+        columns = {one.name: getattr(self, one.name) for one in fields(self)}
+        return Agreements(**{name: c if name == "plans" else c[rows] for name, c in columns.items()})
+
+    def in_force(self, day: Floats) -> Mask:
+        """Return whether each contract has begun by the day and not ended before it."""
+        return (self.start <= day) & (self.last_day >= day)
+
+    def level(self, column: str) -> Floats:
+        """Return a column of amounts."""
+        values: Floats = getattr(self, column)
+        return values
+
+
+def agreements(scope: Scope) -> Agreements:
+    """Return the contracts as known on each date."""
+    return scope.kept("agreements", _agreements)
+
+
+def _agreements(scope: Scope) -> Agreements:
+    rows = scope.rows("contracts")
+    start, end = rows.numbers["start_date"], rows.numbers["end_date"]
+    last_day = np.where(np.isnan(end), NEVER_DAY, end)
+    row, cell = scope.expanded(rows.account, rows.known)
+    order = np.lexsort((rows.key_rank[row], last_day[row], start[row], cell))
+    row, cell = row[order], cell[order]
+    return Agreements(
+        cell,
+        scope.day[cell],
+        start[row],
+        end[row],
+        last_day[row],
+        rows.numbers["notice_deadline"][row],
+        rows.numbers["notice_at"][row],
+        rows.numbers["licences"][row],
+        rows.numbers["arr"][row],
+        rows.codes("plan")[row],
+        rows.key_rank[row],
+        rows.texts["plan"].values if "plan" in rows.texts else (),
     )
-    runs = begun.mutate(ended_before=begun.last_day.max().over(earlier))
-    fresh = runs.filter(runs.ended_before.isnull() | (runs.start_date > runs.ended_before + days(grace_days + 1)))
-    starts = fresh.group_by("account_id", "i").agg(service_start=fresh.start_date.max())
-    return known.left_join(starts, ["account_id", "i"]).drop("account_id_right", "i_right")
 
 
-def facts(known: ir.Table, grace_days: int) -> ir.Table:
-    """One row an account and date, from :func:`agreements`.
+def service_start(scope: Scope) -> Floats:
+    """Shape (cells,): the first day of the account's present run of contracts; NaN before the first begins.
 
-    ``service_start``; ``in_force`` (contracts); ``licences``, ``arr`` (sums over those; null where all are);
+    Gaps of up to the grace are allowed; an account that came back after a longer gap starts again.
+    """
+    return scope.kept("service start", _service_start)
+
+
+def _service_start(scope: Scope) -> Floats:
+    known = agreements(scope)
+    begun = known.take(known.start <= known.day)
+    new = firsts(begun.cell)
+    # Running maximum within each cell: cells are kept apart by more than any day.
+    apart = np.cumsum(new) * (2 * NEVER_DAY)
+    reached = np.maximum.accumulate(begun.last_day + apart) - apart
+    ended_before = np.full(len(new), -np.inf)
+    ended_before[1:] = np.where(new[1:], -np.inf, reached[:-1])
+    fresh = begun.start > ended_before + scope.grace_days + 1
+    return largest(begun.cell[fresh], begun.start[fresh], scope.cells)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What holds of each cell: shape (cells,), NaN (plan: -1) where no contract has begun or none says.
+
+    ``service_start``; ``in_force`` (contracts); ``licences``, ``arr`` (sums over those; NaN where all are);
     ``days_to_notice_deadline`` and ``days_to_renewal`` (the nearest notice deadline and end that lie ahead, of
     contracts without one already signed to follow within the grace); ``plan`` of the contract with the most
     licences; ``contract_length_days`` of the one with the most value; ``last_end`` (of those begun; far ahead
     where open); ``under_notice``.
     """
-    held = known.filter(in_force(known, known.day))
-    keys = ["account_id", "i"]
-    now = held.group_by(keys).agg(
-        in_force=held.count(),
-        licences=held.licences.sum().cast("float64"),
-        arr=held.arr.sum().cast("float64"),
+
+    service_start: Floats
+    in_force: Floats
+    licences: Floats
+    arr: Floats
+    days_to_notice_deadline: Floats
+    days_to_renewal: Floats
+    plan: Texts
+    contract_length_days: Floats
+    last_end: Floats
+    under_notice: Mask
+
+    def numbers(self) -> dict[str, Floats]:
+        """Return those that are numbers, by name."""
+        return {name: getattr(self, name) for name in FACTS}
+
+
+FACTS = tuple(one.name for one in fields(Facts) if one.name not in ("plan", "under_notice"))
+
+
+def facts(scope: Scope) -> Facts:
+    """Return what the contracts say of each cell."""
+    return scope.kept("facts", _facts)
+
+
+def _facts(scope: Scope) -> Facts:
+    known, size = agreements(scope), scope.cells
+    held = known.take(known.in_force(known.day))
+    begun = known.start <= known.day
+    last_end = largest(known.cell[begun], known.last_day[begun], size)
+    served = ~np.isnan(last_end)
+    deadline, renewal = _ahead(known, scope)
+
+    def once_begun(values: Floats) -> Floats:
+        return np.where(served, values, np.nan)
+
+    length = np.full(size, np.nan)
+    most_value = held.take(_first_by(held, held.arr, held.licences))
+    length[most_value.cell] = most_value.end - most_value.start + 1
+    return Facts(
+        service_start(scope),
+        sums(held.cell, None, size),
+        _sum_of_given(held.cell, held.licences, size),
+        _sum_of_given(held.cell, held.arr, size),
+        once_begun(deadline),
+        once_begun(renewal),
+        Texts(leading_plan(held, size), known.plans),
+        length,
+        last_end,
+        _notice(known, size) & served,
     )
-    begun = known.filter(known.start_date <= known.day)
-    everything = begun.group_by(keys).agg(service_start=begun.service_start.max(), last_end=begun.last_day.max())
-    for part in (now, _ahead(known, grace_days), _notice(known), _length(held), leading_plan(held)):
-        joined = everything.left_join(part, keys)
-        everything = joined.drop(*[f"{key}_right" for key in keys])
-    return everything.mutate(under_notice=everything.under_notice.fill_null(False))
 
 
-def _notice(known: ir.Table) -> ir.Table:
+def _sum_of_given(cells: Ints, values: Floats, size: int) -> Floats:
+    given = ~np.isnan(values)
+    total = sums(cells[given], values[given], size)
+    return np.where(sums(cells[given], None, size) > 0, total, np.nan)
+
+
+def _notice(known: Agreements, size: int) -> Mask:
     """Leaving: notice was given, and nothing that still runs, or else nothing that ran longer, is without it."""
-    given = known.notice_at.notnull() & (known.notice_at < known.day)  # a day counts from its end
-    told = known.mutate(
-        leaving=ibis.ifelse(given & (known.start_date <= known.day), known.last_day, ibis.null("date")),
-        staying=ibis.ifelse(given, ibis.null("date"), known.last_day),
-    )
-    ends = told.group_by("account_id", "i").agg(
-        leaving=told.leaving.max(), staying=told.staying.max(), day=told.day.max()
-    )
-    nothing_else = ends.staying.isnull() | ((ends.staying < ends.day) & (ends.staying <= ends.leaving))
-    return ends.select("account_id", "i", under_notice=ends.leaving.notnull() & nothing_else)
+    given = known.notice_at < known.day  # a day counts from its end
+    left = given & (known.start <= known.day)
+    leaving = largest(known.cell[left], known.last_day[left], size)
+    staying = largest(known.cell[~given], known.last_day[~given], size)
+    day = largest(known.cell, known.day, size)
+    nothing_else = np.isnan(staying) | ((staying < day) & (staying <= leaving))
+    return ~np.isnan(leaving) & nothing_else
 
 
-def _ahead(known: ir.Table, grace_days: int) -> ir.Table:
-    """What is still to be decided: contracts that nothing already signed will follow."""
-    running = known.filter(known.last_day >= known.day)
-    others = known.select("account_id", "i", other_start=known.start_date)
-    pairs = running.filter(running.end_date.notnull()).join(others, ["account_id", "i"])
-    followed = pairs.filter(
-        (pairs.other_start > pairs.start_date)
-        & (pairs.other_start > pairs.day)
-        & (pairs.other_start <= pairs.end_date + days(grace_days + 1))
-    ).select("account_id", "i", "row_key")
-    unsettled = running.anti_join(followed.distinct(), ["account_id", "i", "row_key"])
-    deadline = ibis.ifelse(
-        unsettled.notice_deadline >= unsettled.day, unsettled.notice_deadline, ibis.null("date")
-    )
-    return unsettled.group_by("account_id", "i").agg(
-        days_to_notice_deadline=deadline.delta(unsettled.day, unit="day").min().cast("float64"),
-        days_to_renewal=unsettled.end_date.delta(unsettled.day, unit="day").min().cast("float64"),
+def _ahead(known: Agreements, scope: Scope) -> tuple[Floats, Floats]:
+    """Days to what is still to be decided: contracts that nothing already signed will follow."""
+    running = known.take(known.last_day >= known.day)
+    # Starts stand in order within each cell; a contract is followed if one lies between its edges.
+    starts = known.cell * (2 * NEVER_DAY) + known.start
+    base = running.cell * (2 * NEVER_DAY)
+    after = np.searchsorted(starts, base + np.maximum(running.start, running.day), side="right")
+    until = np.searchsorted(starts, base + running.end + scope.grace_days + 1, side="right")
+    followed = ~np.isnan(running.end) & (until > after)
+    open_ = running.take(~followed)
+    to_deadline = np.where(open_.notice_deadline >= open_.day, open_.notice_deadline - open_.day, np.nan)
+    return (
+        smallest(open_.cell, to_deadline, scope.cells),
+        smallest(open_.cell, open_.end - open_.day, scope.cells),
     )
 
 
-def leading_plan(held: ir.Table) -> ir.Table:
-    """Per account and date, the plan of the contract with the most licences (ties: value, then the key)."""
-    first = _first_by(held, "licences", "arr")
-    return first.select("account_id", "i", plan=first.plan.fill_null(""))
+def leading_plan(held: Agreements, size: int) -> Ints:
+    """Per cell, the code of the plan with the most licences (ties: value, then the key); -1 without any."""
+    first = held.take(_first_by(held, held.licences, held.arr))
+    plan = np.full(size, -1, dtype=np.int64)
+    plan[first.cell] = first.plan
+    return plan
 
 
-def _length(held: ir.Table) -> ir.Table:
-    first = _first_by(held, "arr", "licences")
-    days_long = first.end_date.delta(first.start_date, unit="day") + 1
-    return first.select("account_id", "i", contract_length_days=days_long.cast("float64"))
-
-
-def _first_by(held: ir.Table, *amounts: str) -> ir.Table:
-    """Per account and date, the contract with the most of the first amount, then of the next, then by key."""
-    order = [*(held[amount].fill_null(-1.0).desc() for amount in amounts), held.row_key.desc()]
-    within = ibis.window(group_by=["account_id", "i"], order_by=order)
-    return held.mutate(place=ibis.row_number().over(within)).filter(ibis._.place == 0)
+def _first_by(held: Agreements, amount: Floats, then: Floats) -> Ints:
+    """Per cell, the contract with the most of the first amount, then of the next, then by key."""
+    order = np.lexsort(
+        (-held.key_rank, -np.nan_to_num(then, nan=-1.0), -np.nan_to_num(amount, nan=-1.0), held.cell)
+    )
+    return order[firsts(held.cell[order])]

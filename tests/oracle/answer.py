@@ -144,13 +144,14 @@ def context(q: Question) -> dict[str, float | str | Unknown]:
 
 def derived(q: Question, of: str) -> float | str | None:
     today, grace = q.as_of.date(), q.definitions.lapse_grace_days
+    begun = q.view.service_start is not None
     if of.startswith("accounts."):
         account = next(iter(q.known.rows("accounts", q.view.account_id)), None)
         text: float | str | None = account[of.removeprefix("accounts.")] if account else None
         return text
     values: dict[str, float | str | None] = {
-        "days_to_notice_deadline": contracts.days_to_notice_deadline(q.contracts, today, grace),
-        "days_to_renewal": contracts.days_to_renewal(q.contracts, today, grace),
+        "days_to_notice_deadline": contracts.days_to_notice_deadline(q.contracts, today, grace) if begun else None,
+        "days_to_renewal": contracts.days_to_renewal(q.contracts, today, grace) if begun else None,
         "tenure_days": q.view.tenure_days,
         "stage": q.stage,
         "licences": contracts.total(q.contracts, "licences", today),

@@ -59,6 +59,7 @@ def latest_at_most(q: Question, condition: schema.LatestAtMost) -> bool:
 def above_own_rate(q: Question, condition: schema.AboveOwnRate) -> bool:
     """More rows a day than a covered day before: the window must be covered, the time before in part."""
     recent = span_of(q.view, condition.aggregate)
+    assert recent is not None, "such an aggregate has a window"
     before = window(recent[0], condition.baseline_days)
     feed = q.view.feed(condition.aggregate.table)
     q.view.must_cover(condition.aggregate.table, recent)

@@ -17,7 +17,9 @@ Row = Mapping[str, Any]
 ONE_DAY = dt.timedelta(days=1)
 A_MOMENT = dt.timedelta(microseconds=1)
 ALWAYS = dt.datetime.fromisoformat("0001-01-01")
-CONTRACT: Mapping[str, Any] = tomllib.loads(
+OVERLAY = Path(__file__).with_name("overlay")  # of a company with tables of its own
+OWN: Mapping[str, Any] = tomllib.loads((OVERLAY / "tables.toml").read_text(encoding="utf-8"))
+CONTRACT: Mapping[str, Any] = OWN | tomllib.loads(
     (Path(next(iter(features.sources.__path__))) / "contract.toml").read_text(encoding="utf-8")
 )
 # Without `recorded_at`, a state row is known from the end of the first of these days, else always.
@@ -26,6 +28,7 @@ KNOWN_FROM = {
     "contacts": ("valid_from",),
     "plans": ("valid_from",),
     "feeds": ("covered_from",),
+    "subscription_addons": ("since",),
 }
 
 
@@ -125,10 +128,17 @@ def key_of(table: str, row: Row) -> tuple[Any, ...]:
     return tuple((name, row[name]) for name in CONTRACT[table]["columns"])
 
 
-def version_in_force(versions: Sequence[Row], at: dt.datetime) -> Row | None:
-    """Of one row's versions, the one recorded last by then."""
+def version_in_force(table: str, versions: Sequence[Row], at: dt.datetime) -> Row | None:
+    """Of one row's versions, the one recorded last by then; of those of the same second, the last by content."""
     known = [row for row in versions if row["known_from"] <= at]
-    return max(known, key=lambda row: row["known_from"]) if known else None
+    if len(known) < 2:
+        return known[0] if known else None
+    return max(known, key=lambda row: (row["known_from"], content(table, row)))
+
+
+def content(table: str, row: Row) -> list[tuple[bool, Any]]:
+    """What a row says, column by column, to be put in order; nulls come first."""
+    return [(row[name] is not None, row[name]) for name in CONTRACT[table]["columns"]]
 
 
 class Known:
@@ -156,11 +166,14 @@ class Known:
 
     def _known(self, table: str) -> dict[str | None, list[Row]]:
         occurred = CONTRACT[table].get("occurred")
+        accounts = {row["account_id"] for row in self.company.rows["accounts"] if row["known_from"] <= self.as_of}
         by_account: dict[str | None, list[Row]] = {None: []}
         for versions in self.versions(table).values():
-            row = version_in_force(versions, self.as_of)
+            row = version_in_force(table, versions, self.as_of)
             if row is None or (occurred and row[occurred] > self.as_of):
                 continue
+            if row.get("account_id") is not None and row["account_id"] not in accounts:
+                continue  # of an account that nobody had heard of yet
             by_account[None].append(row)
             if row.get("account_id") is not None:
                 by_account.setdefault(row["account_id"], []).append(row)

@@ -74,7 +74,7 @@ def successor_named(known: Known, of: Sequence[Spell], roles: Sequence[str]) -> 
     by = min(known.as_of, moment(last))
     versions = known.versions("contacts")
     naming = [s.row for s in of if s.row["role"] in roles and s.row["successor_id"] is not None]
-    then = [version_in_force(versions[key_of("contacts", row)], by) for row in naming]
+    then = [version_in_force("contacts", versions[key_of("contacts", row)], by) for row in naming]
     return any(row is not None and row["successor_id"] is not None for row in then)
 
 

@@ -46,13 +46,14 @@ def present_run(contracts: Sequence[Row], day: dt.date, grace_days: int) -> list
 
 
 def service_start(known: Known, account_id: str, definitions: Definitions) -> dt.date | None:
-    """The first day of the present run of contracts; without contracts, since when they are a customer."""
-    contracts = known.rows("contracts", account_id)
-    if run := present_run(contracts, known.as_of.date(), definitions.lapse_grace_days):
-        first: dt.date = run[0]["start_date"]
+    """The first day of the present run of contracts; without a contracts table, since when they are a customer."""
+    if known.connected("contracts"):
+        contracts = known.rows("contracts", account_id)
+        run = present_run(contracts, known.as_of.date(), definitions.lapse_grace_days)
+        first: dt.date | None = run[0]["start_date"] if run else None
         return first
     account = next(iter(known.rows("accounts", account_id)), None)
-    since: dt.date | None = account["customer_since"] if account and not contracts else None
+    since: dt.date | None = account["customer_since"] if account else None
     return since
 
 
@@ -104,14 +105,14 @@ def days_to_renewal(contracts: Sequence[Row], day: dt.date, grace_days: int) -> 
 def stage(
     contracts: Sequence[Row], day: dt.date, tenure_days: int | None, stages: Stages, grace: int
 ) -> str | None:
-    """Renewal window near the notice deadline, else near the end; else by tenure."""
+    """Renewal window near the notice deadline, else near the end; else by tenure; none before service begins."""
+    if tenure_days is None:
+        return None
     until = days_to_notice_deadline(contracts, day, grace)
     if until is None:
         until = days_to_renewal(contracts, day, grace)
     if until is not None and until <= stages.renewal_window_days:
         return "renewal_window"
-    if tenure_days is None:
-        return None
     if tenure_days < stages.onboarding_days:
         return "onboarding"
     return "adoption" if tenure_days < stages.adoption_days else "mature"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from features.readings import UnknownReason
-from tests.oracle.company import CONTRACT, ONE_DAY, Known, Row, day_of
+from tests.oracle.company import ALWAYS, CONTRACT, ONE_DAY, Known, Row, day_of
 
 
 class CannotSayError(Exception):
@@ -77,4 +77,5 @@ def first_day(known: Known, table: str) -> dt.date | None:
 def first_day_of(table: str, row: Row) -> dt.date:
     """The day of an event; of a row that says what holds, the day from which we knew it."""
     occurred = CONTRACT[table].get("occurred")
-    return day_of(row[occurred] if occurred else row["known_from"])
+    when = row[occurred] if occurred else row["known_from"]
+    return dt.date.min if when == ALWAYS else day_of(when)

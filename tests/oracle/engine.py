@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from features.catalogue import Catalogue
 from features.vectors import Vectors, feature_contract
 from tests.oracle.company import Company
 from tests.oracle.written import write_company
@@ -26,13 +27,15 @@ def vectors_of(
     *,
     truncated_at: dt.datetime | None = None,
     accounts: Sequence[str] | None = None,
+    catalogue: Catalogue | None = None,
 ) -> Vectors:
-    """Write the company to `folder` and build the vectors of `grid` from the files."""
+    """Write the company to `folder` and build the vectors of `grid` from the files, by `catalogue` if given."""
     from features.snapshots import build_vectors, recorded_codebooks
     from features.sources import load_sources, open_database
 
     sources = load_sources(write_company(company, folder))
     with open_database(sources, truncated_at=truncated_at, accounts=accounts) as database:
-        codebooks = recorded_codebooks(database, sources.catalogue, max(as_of for _, as_of in grid))
-        contract = feature_contract(sources.catalogue, codebooks)
-        return build_vectors(database, sources.catalogue, contract, grid_table(grid))
+        catalogue = catalogue or sources.catalogue
+        codebooks = recorded_codebooks(database, catalogue, max(as_of for _, as_of in grid))
+        contract = feature_contract(catalogue, codebooks)
+        return build_vectors(database, catalogue, contract, grid_table(grid))

@@ -189,12 +189,10 @@ def breadth(q: Question, measure: schema.BreadthMeasure) -> float:
     q.view.feed(measure.rows.table)
     q.must_know_contracts()
     q.view.must_cover(measure.rows.table, span)
-    if measure.until_days_ago and (q.view.service_start is None or q.view.service_start > span[0].date()):
-        raise CannotSayError(UnknownReason.HISTORY_TOO_SHORT)  # before there was an account to compare with
     values = q.values_shown(q.view.account_id, measure, span)
     if not contracts.in_force(q.contracts, q.as_of.date()):
         raise CannotSayError(UnknownReason.NO_BASE)
-    offered = q.offered(contracts.plan(q.contracts, q.as_of.date()), measure, span)
+    offered = q.offered(contracts.plan(q.contracts, q.as_of.date()), measure)
     return len(values) / base(len(offered))
 
 
@@ -221,7 +219,7 @@ def median_duration(q: Question, measure: schema.MedianDurationMeasure) -> float
     mine = durations(measure.rows.table, q.view.rows(measure.rows), span)
     if len(mine) < measure.minimum_rows:
         raise CannotSayError(UnknownReason.TOO_FEW)
-    return median(mine) / base(q.company_median(measure, span))
+    return median(mine) / base(q.company_median(measure))
 
 
 def open_at(q: Question, measure: schema.OpenAtMeasure) -> float:

@@ -12,7 +12,7 @@ from features.catalogue.schema import BreadthMeasure, Definitions, DeltaMeasure,
 from tests.oracle import contracts
 from tests.oracle.company import CONTRACT, Known, Row
 from tests.oracle.contacts import holders
-from tests.oracle.rows import View, Window, durations, occurred_at
+from tests.oracle.rows import View, Window, durations, occurred_at, window
 
 
 class Question:
@@ -47,6 +47,16 @@ class Question:
             self.shared[key] = make()
         return self.shared[key]
 
+    def of_the_day(self) -> Question:
+        """The same company at the midnight with which the day begins: then everyone's values are taken."""
+
+        def put() -> Question:
+            midnight = dt.datetime.combine(self.as_of.date(), dt.time())
+            return Question(self.definitions, self.known.company.known_at(midnight), self.view.account_id, {})
+
+        put_then: Question = self.once("midnight", put)
+        return put_then
+
     def account_ids(self) -> list[str]:
         return sorted({row["account_id"] for row in self.known.company.rows["accounts"]})
 
@@ -54,8 +64,8 @@ class Question:
         rows = View(self.known, account_id, None).rows(measure.rows, span)
         return {row[measure.column] for row in rows if row[measure.column] is not None}
 
-    def offered(self, plan: str | None, measure: BreadthMeasure, span: Window) -> set[Any]:
-        """What the plan offers now; where no table says, what any account of the plan showed then.
+    def offered(self, plan: str | None, measure: BreadthMeasure) -> set[Any]:
+        """What the plan offers now; where no table says, what any account of the plan showed by midnight.
 
         Accounts without a plan are compared with one another.
         """
@@ -67,12 +77,14 @@ class Question:
                 if row["plan"] == plan
                 and (row["valid_from"] or dt.date.min) <= day <= (row["valid_to"] or dt.date.max)
             }
-        by_plan: Mapping[str | None, set[Any]] = self.once(
-            ("offered", span), lambda: self._shown_by_plan(measure, span)
+        then = self.of_the_day()
+        span = window(then.as_of, measure.window_days, measure.until_days_ago)
+        by_plan: Mapping[str | None, set[Any]] = then.once(
+            ("offered", span), lambda: then.shown_by_plan(measure, span)
         )
         return by_plan.get(plan, set())
 
-    def _shown_by_plan(self, measure: BreadthMeasure, span: Window) -> dict[str | None, set[Any]]:
+    def shown_by_plan(self, measure: BreadthMeasure, span: Window) -> dict[str | None, set[Any]]:
         by_plan: dict[str | None, set[Any]] = {}
         for account_id in self.account_ids():
             held = contracts.in_force(self.known.rows("contracts", account_id), self.as_of.date())
@@ -82,15 +94,17 @@ class Question:
             by_plan.setdefault(plan, set()).update(self.values_shown(account_id, measure, span))
         return by_plan
 
-    def company_median(self, measure: Any, span: Window) -> float | None:
-        """The median over the rows of all accounts; none where there are none."""
+    def company_median(self, measure: Any) -> float | None:
+        """The median over the rows of all accounts by midnight; none where there are none."""
+        then = self.of_the_day()
+        span = window(then.as_of, measure.window_days)
 
         def work_out() -> float | None:
-            rows = [row for one in self.account_ids() for row in self.of(one).view.rows(measure.rows)]
+            rows = [row for one in then.account_ids() for row in then.of(one).view.rows(measure.rows)]
             lengths = durations(measure.rows.table, rows, span)
             return median(lengths) if lengths else None
 
-        value: float | None = self.once(("median", measure.rows.table, span), work_out)
+        value: float | None = then.once(("median", measure.rows.table, span), work_out)
         return value
 
     def answers_by(

@@ -95,8 +95,20 @@ class View:
         if not self.known.connected(table):
             raise CannotSayError(UnknownReason.NOT_CONNECTED)
 
-    def must_cover(self, table: str, span: Window) -> None:
-        self.feed(table).must_cover(days_between(*span))
+    def must_cover(self, table: str, span: Window | None) -> None:
+        """Every day of service in the window; without one, every day of service.
+
+        A window that ends before the date says nothing of an account that was not there through all of it.
+        """
+        feed = self.feed(table)
+        if span is not None:
+            feed.must_cover(days_between(*span))
+            if span[1] < self.as_of and (self.service_start is None or self.service_start > span[0].date()):
+                raise CannotSayError(UnknownReason.HISTORY_TOO_SHORT)
+        elif self.service_start is not None:
+            feed.must_cover(days_between(dt.datetime.combine(self.service_start, dt.time()), self.as_of))
+        else:
+            feed.must_cover(feed.days_until(self.as_of))
 
     def rows(self, wanted: Rows, span: Window | None = None) -> list[Row]:
         """The account's rows that match any of the filters, in the window where there is one."""
@@ -109,8 +121,10 @@ class View:
         ]
 
 
-def span_of(view: View, aggregate: Aggregate) -> Window:
-    assert aggregate.window_days is not None, "an aggregate that is read alone has a window"
+def span_of(view: View, aggregate: Aggregate) -> Window | None:
+    """The aggregate's window; none: all that is known."""
+    if aggregate.window_days is None:
+        return None
     return window(view.as_of, aggregate.window_days, aggregate.until_days_ago)
 
 
@@ -136,9 +150,10 @@ def covered_number(view: View, aggregate: Aggregate) -> float:
 
     Who was first seen long ago can be told only if as much was delivered before the window.
     """
-    begin, end = span_of(view, aggregate)
-    since = aggregate.by_known_since
-    view.must_cover(aggregate.table, (begin - ONE_DAY * since.days if since else begin, end))
+    span, since = span_of(view, aggregate), aggregate.by_known_since
+    if span and since:
+        span = (span[0] - ONE_DAY * since.days, span[1])
+    view.must_cover(aggregate.table, span)
     return number(aggregate, rows_of(view, aggregate))
 
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.oracle.company import CONTRACT, Company, Row
+from tests.oracle.company import CONTRACT, OVERLAY, OWN, Company, Row
 
 
 def write_company(company: Company, folder: Path) -> Path:
     """Write one CSV a table, with all columns but those lacking, and ``sources.toml``; return its path."""
     lines = ['company = "Rows by hand"', "never_changing = []", ""]
+    if company.tables.keys() & OWN.keys():
+        lines += ["[catalogue]", f"overlay = '{OVERLAY}'", ""]
     for table, rows in company.tables.items():
         columns = [
             *CONTRACT[table]["columns"],

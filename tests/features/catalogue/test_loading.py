@@ -202,7 +202,7 @@ def test_the_revision_is_that_of_the_playbook(overlay):
 
 def test_the_overlay_in_the_readme_loads(overlay):
     readme = (OURS_FOLDER / "README.md").read_text("utf-8")
-    (example,) = re.findall(r"```toml\n# overlay/playbook.toml\n(.*?)```", readme, flags=re.DOTALL)
+    example, *_ = re.findall(r"```toml\n# overlay/playbook.toml\n(.*?)```", readme, flags=re.DOTALL)
     signals = load_catalogue(overlay({"playbook.toml": example})).policy.signals
     assert signals["days_since_last_use"].edges == Edges(healthy=31, unhealthy=62)
     assert signals["licence_utilisation"].overrides[0].stages == ("onboarding",)

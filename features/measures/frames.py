@@ -1,0 +1,234 @@
+"""Rows of one table in a pass, and what can be asked of them.
+
+A *demand* is what a quantity asks that can be answered from rows already counted together: how many, how much,
+how many different, the last, the first of each. Two kinds of frames answer it: :class:`RowFrame` holds the rows
+themselves; :class:`~features.measures.condensed.CondensedFrame` has had the engine count a large table first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from features.catalogue.schema import Filter
+from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints, Masks
+from features.measures.groups import joined_masks, numbered, pairs_within
+
+Filters = tuple[Filter, ...]
+DAY = "day"
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """A definition: equal when it says the same (filters are mappings, which cannot be hashed)."""
+
+    def _identity(self) -> tuple[str, str]:
+        kept = self.__dict__.get("_told")
+        if kept is None:
+            kept = (type(self).__name__, repr(self))
+            object.__setattr__(self, "_told", kept)  # asked for at every look-up
+        told: tuple[str, str] = kept
+        return told
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+
+@dataclass(frozen=True, eq=False)
+class Demand(Spec):
+    """One thing asked of a table's rows.
+
+    Attributes
+    ----------
+    of
+        ``rows`` (how many), ``sum`` (of the one column), ``given`` (how many have it), ``nameless`` (how many have
+        it not), ``distinct`` (how many different combinations of `columns`; a null in any leaves the row out),
+        ``values`` (which different ones), ``last`` (when the last occurred), ``debuts`` (when each value of the
+        one column occurred first), ``served`` (different combinations on days of the account's service).
+    table, any_of
+        Which rows.
+    columns
+        ``day`` is the row's day.
+    window_days, until_days_ago
+        As in :class:`~features.catalogue.schema.Aggregate`.
+    service_days
+        Of ``served``: first and last day of the account's service (day 1 is its start).
+    unnamed
+        Of ``served``: how many rows have no value in the one column, instead.
+    """
+
+    of: Literal["rows", "sum", "given", "nameless", "distinct", "values", "last", "debuts", "served"]
+    table: str
+    any_of: Filters
+    columns: tuple[str, ...] = ()
+    window_days: int | None = None
+    until_days_ago: int = 0
+    service_days: tuple[int, int] = (0, 0)
+    unnamed: bool = False
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Rows counted together: account, the dates for which they count, and how many or how much."""
+
+    account: Ints
+    mask: Masks
+    amount: Floats
+
+
+@dataclass(frozen=True)
+class Valued:
+    """Values of one column: account, the value's code, its dates, and when it occurred first."""
+
+    account: Ints
+    code: Ints
+    mask: Masks
+    occurred: Floats
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Text as codes: the place in `values`, -1 where null."""
+
+    codes: Ints
+    values: tuple[str, ...]
+
+    def take(self, rows: Ints | npt.NDArray[np.bool_]) -> Texts:
+        """Return the chosen rows."""
+        return Texts(self.codes[rows], self.values)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """The starts of service that an account has on some date: account, and day since 1970."""
+
+    account: Ints
+    day: Floats
+
+
+class Frame(Protocol):
+    """What can be asked of a table's rows."""
+
+    def counted(self, demand: Demand) -> Counted:
+        """Answer ``rows``, ``sum``, ``given``, ``nameless``, ``distinct``, and ``last`` (seconds as amount)."""
+
+    def valued(self, demand: Demand) -> Valued:
+        """Answer ``values`` and ``debuts``."""
+
+    def served(self, demand: Demand, starts: Starts) -> tuple[Counted, Ints]:
+        """Answer ``served``; with the place in `starts` that each count belongs to."""
+
+
+@dataclass(frozen=True)
+class RowFrame:
+    """Rows as they are, of the accounts in a pass; versions that count at no date too.
+
+    Attributes
+    ----------
+    calendar
+        The dates.
+    account
+        Each row's account, numbered within the pass.
+    occurred, known_from, known_until
+        Seconds since 1970; `occurred` is NaN in tables of state.
+    known
+        The dates at which each row counts.
+    matches
+        By filters: which rows match.
+    numbers, texts
+        Columns that were asked for: numbers (days since 1970 for dates, seconds for times, 0 and 1 for yes/no;
+        NaN where null), and text.
+    key_rank
+        The place of each row's key in order of text, to break ties.
+    """
+
+    calendar: Calendar
+    account: Ints
+    occurred: Floats
+    known_from: Floats
+    known_until: Floats
+    known: Masks
+    matches: Mapping[str, npt.NDArray[np.bool_]]
+    numbers: Mapping[str, Floats] = field(default_factory=dict)
+    texts: Mapping[str, Texts] = field(default_factory=dict)
+    key_rank: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def matching(self, any_of: Filters) -> npt.NDArray[np.bool_]:
+        """Return which rows match any of the filters (all rows without one)."""
+        return self.matches[repr(any_of)] if any_of else np.ones(len(self.account), dtype=bool)
+
+    def day(self) -> Ints:
+        """Return the whole UTC day that each row belongs to; midnight belongs to the day that ends."""
+        return day_of(self.occurred).astype(np.int64)
+
+    def codes(self, column: str) -> Ints:
+        """Return a column as codes, -1 where null."""
+        if column == DAY:
+            return self.day()
+        if column in self.texts:
+            return self.texts[column].codes
+        values, codes = np.unique(self.numbers[column], return_inverse=True)
+        return np.where(np.isnan(values)[codes], -1, codes).astype(np.int64)
+
+    def counted(self, demand: Demand) -> Counted:
+        """Count the rows that match, each with the dates in whose window it is known."""
+        chosen = self.matching(demand.any_of)
+        mask = self.known & self.calendar.within(self.occurred, demand.window_days, demand.until_days_ago)
+        amount = np.ones(len(mask))
+        if demand.of == "last":
+            amount = self.occurred
+        elif demand.of in ("sum", "given"):
+            values = self.numbers[demand.columns[0]]
+            chosen = chosen & ~np.isnan(values)
+            amount = values if demand.of == "sum" else amount
+        elif demand.of == "nameless":
+            chosen = chosen & (self.codes(demand.columns[0]) < 0)
+        elif demand.of == "distinct":
+            return self._distinct(chosen, mask, demand.columns)
+        chosen = chosen & (mask != 0)
+        return Counted(self.account[chosen], mask[chosen], amount[chosen])
+
+    def _distinct(self, chosen: npt.NDArray[np.bool_], mask: Masks, columns: tuple[str, ...]) -> Counted:
+        keys = [self.codes(column) for column in columns]
+        rows = np.flatnonzero(chosen & (mask != 0) & np.logical_and.reduce([key >= 0 for key in keys]))
+        first, union = joined_masks(numbered([self.account[rows], *(key[rows] for key in keys)]), mask[rows])
+        return Counted(self.account[rows][first], union, np.ones(len(first)))
+
+    def valued(self, demand: Demand) -> Valued:
+        """Return each row that has a value, or each different value with the dates of all its rows."""
+        codes = self.codes(demand.columns[0])
+        mask = self.known & self.calendar.within(self.occurred, demand.window_days, demand.until_days_ago)
+        rows = np.flatnonzero(self.matching(demand.any_of) & (mask != 0) & (codes >= 0))
+        if demand.of == "values":
+            first, union = joined_masks(numbered([self.account[rows], codes[rows]]), mask[rows])
+            rows = rows[first]
+            return Valued(self.account[rows], codes[rows], union, self.occurred[rows])
+        return Valued(self.account[rows], codes[rows], mask[rows], self.occurred[rows])
+
+    def served(self, demand: Demand, starts: Starts) -> tuple[Counted, Ints]:
+        """Count different combinations within the days of service that begins at each start."""
+        chosen = self.matching(demand.any_of) & (self.known != 0)
+        keys = [self.codes(column) for column in demand.columns]
+        if demand.unnamed:
+            chosen = chosen & (keys[0] < 0)
+            keys = [np.arange(len(chosen), dtype=np.int64)]
+        rows = np.flatnonzero(chosen & np.logical_and.reduce([key >= 0 for key in keys]))
+        row, start = pairs_within(self.account[rows], starts.account)
+        row, begin, day = rows[row], starts.day[start], day_of(self.occurred)[rows[row]]
+        first_day, last_day = demand.service_days
+        inside = (day >= begin + first_day - 1) & (day <= begin + last_day - 1)
+        row, start = row[inside], start[inside]
+        first, union = joined_masks(numbered([start, *(key[row] for key in keys)]), self.known[row])
+        return Counted(self.account[row][first], union, np.ones(len(first))), start[first]
+
+
+def day_of(moment: Floats) -> Floats:
+    """Return the whole UTC day, since 1970, that a moment belongs to; midnight belongs to the day that ends."""
+    return np.floor((moment - 1) / SECONDS_A_DAY)
