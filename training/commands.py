@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from features.commandline import FAILED, reported
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
+    from features.sources import Untimed
     from training.dataset import Snapshots
     from training.recipe import Recipe
     from training.run import Proof
@@ -59,17 +60,37 @@ def snapshot(
     sources: SourcesOption,
     first: Annotated[dt.datetime, typer.Option("--from", formats=DAY, help="First date.")],
     last: Annotated[dt.datetime, typer.Option("--to", formats=DAY, help="Last date.")],
-    out: Annotated[Path, typer.Option("--out", help="Parquet file to write; replaced in one step.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Parquet file to write; replaced in one step. Dates that it has are computed again only where "
+            "what was known then has changed.",
+        ),
+    ],
     every: Annotated[Every, typer.Option(help="Distance of the dates.")] = Every.MONTH,
     recipe: RecipeOption = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Compute all, whatever an older file or an interrupted run has.")
+    ] = False,
+    part_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Snapshots computed and written at a time, about: fewer need less memory and more time.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Write vectors and labels of all accounts in force on the first day of each month."""
-    assert every is Every.MONTH
-    import numpy as np
+    """Write vectors and labels of all accounts in force on the first day of each month.
 
-    from features.snapshots import month_starts, write_snapshots
+    Started again, a run that was interrupted goes on where it ended; one more month costs one more month.
+    """
+    assert every is Every.MONTH
+    from features.snapshot_store import Listener
+    from features.snapshots import month_starts
     from features.sources import load_sources, open_database
-    from training.dataset import gather, label_rule
+    from training.dataset import label_rule, to_file
     from training.recipe import load_recipe
 
     if last < first:
@@ -81,15 +102,21 @@ def snapshot(
     with _progress() as bar:
         bar("Reading tables")
         with open_database(company) as database:
-            found = gather(database, dates, label_rule(company, how), bar("Computing vectors"))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_snapshots(out, found.vectors, found.churned)
-    labelled = int((~np.isnan(found.churned)).sum())
+            written = to_file(
+                out,
+                database,
+                dates,
+                label_rule(company, how),
+                pairs_a_part=part_size,
+                fresh=fresh,
+                listener=Listener(bar, lambda sentence: typer.echo(sentence, err=True)),
+            )
+            left_out = database.untimed
     typer.echo(
-        f"{out}: {len(found.vectors):,} snapshots on {len(dates)} dates, {labelled:,} with a label, "
-        f"{int(np.nansum(found.churned)):,} of them churned."
+        f"{out}: {written.rows:,} snapshots on {len(dates)} dates, {written.labelled:,} with a label, "
+        f"{written.churned:,} of them churned. {written.computed:,} were computed now."
     )
-    _say_left_out(found)
+    _say_left_out(left_out)
 
 
 @app.command()
@@ -279,7 +306,7 @@ def _print_proof(proof: Proof, registered: Registered) -> None:
     console.print(_weights(proof), highlight=False)
     console.print(proof.verdict, style="bold", highlight=False)
     console.print(f"Registered as version {registered.version} (run {registered.run_id}).", highlight=False)
-    _say_left_out(proof.snapshots)
+    _say_left_out(proof.snapshots.left_out or ())
 
 
 def _block(proof: Proof) -> str:
@@ -300,6 +327,6 @@ def _weights(proof: Proof) -> str:
     return f"Answers rest most on (mean log-odds): {named}. Model weight {weight:.2f} at full coverage."
 
 
-def _say_left_out(found: Snapshots) -> None:
-    for item in found.left_out or ():
+def _say_left_out(left_out: Sequence[Untimed]) -> None:
+    for item in left_out:
         typer.secho(f"Left out of training: {item}.", fg=typer.colors.YELLOW, err=True)

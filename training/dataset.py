@@ -15,11 +15,14 @@ import numpy.typing as npt
 
 from features.errors import TrainingError
 from features.vectors import UNDER_NOTICE, FeatureContract, Floats, Vectors, feature_contract
-from training.labels import LabelRule, label, spells_of
+from training.labels import LabelRule, label, labeller, spells_of
 from training.recipe import Recipe
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from features.catalogue import Catalogue
+    from features.snapshot_store import Listener, Written
     from features.sources import Database, Sources, Untimed
 
 Progress = Callable[[int, int], None]
@@ -127,9 +130,7 @@ def history_begins(database: Database, rule: LabelRule) -> dt.datetime:
     TrainingError
         Nothing happened, or nobody ever left.
     """
-    from features.sources import table_contracts
-
-    events = [name for name, table in table_contracts().items() if table.kind == "event"]
+    events = [name for name, table in database.sources.contracts.items() if table.kind == "event"]
     feeds = database.feeds.filter(database.feeds.table.isin(events))
     covered = feeds.covered_from.min().to_pyarrow().as_py()
     if covered is None:
@@ -179,33 +180,76 @@ def gather(
 ) -> Snapshots:
     """Return vectors and labels of all accounts in force on each date, untimed tables left out.
 
-    Accounts that were known to be under notice are there without a label.
+    Rows are ordered by account and date. Accounts that were known to be under notice are there without a label.
     """
-    from features.snapshots import accounts_in_force, build_vectors, recorded_codebooks
+    from features.snapshots import build_vectors
+
+    asked = _asked(database, dates)
+    labels = label(database, asked.grid, rule)
+    vectors = build_vectors(asked.past, database.sources.catalogue, asked.contract, asked.grid, progress)
+    churned = _unless_noticed(labels.churned, vectors.column(UNDER_NOTICE))
+    return Snapshots(vectors, churned, labels.event_at, database.untimed)
+
+
+def to_file(
+    path: Path,
+    database: Database,
+    dates: Sequence[dt.datetime],
+    rule: LabelRule,
+    *,
+    pairs_a_part: int | None = None,
+    fresh: bool = False,
+    listener: Listener | None = None,
+) -> Written:
+    """Write what :func:`gather` returns, ordered by date and account, part by part.
+
+    See :func:`features.snapshot_store.write_in_parts`.
+    """
+    from features.measures.rows import floats
+    from features.snapshot_store import NOBODY, Task, write_in_parts
+    from features.snapshots import PAIRS_A_PASS
+
+    asked, labels_of = _asked(database, dates), labeller(database, rule)
+
+    def churned(rows: pa.Table) -> Floats:
+        return _unless_noticed(labels_of(rows).churned, floats(rows[UNDER_NOTICE]))
+
+    task = Task(asked.past, asked.grid, asked.contract, churned)
+    size = pairs_a_part or PAIRS_A_PASS
+    return write_in_parts(path, task, pairs_a_part=size, fresh=fresh, listener=listener or NOBODY)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Whose vectors on which dates, of what kind, and the tables that they may rest on."""
+
+    grid: pa.Table
+    contract: FeatureContract
+    past: Database
+
+
+def _asked(database: Database, dates: Sequence[dt.datetime]) -> _Asked:
+    from features.snapshots import accounts_in_force, recorded_codebooks
 
     catalogue: Catalogue = database.sources.catalogue
     grid = accounts_in_force(database, catalogue, dates)
     if grid.num_rows == 0:
         raise TrainingError("No account is in force on any of the dates. `keepsight check` shows the contracts.")
-    labels = label(database, grid, rule)
     past = timed_only(database)
-    contract = feature_contract(catalogue, recorded_codebooks(past, catalogue, max(dates)))
-    vectors = build_vectors(past, catalogue, contract, grid, progress)
-    noticed = vectors.column(UNDER_NOTICE) == 1
-    return Snapshots(
-        vectors,
-        np.where(noticed, np.nan, labels.churned),
-        labels.event_at,
-        database.untimed,
-    )
+    return _Asked(grid, feature_contract(catalogue, recorded_codebooks(past, catalogue, max(dates))), past)
+
+
+def _unless_noticed(churned: Floats, under_notice: Floats) -> Floats:
+    return np.where(under_notice == 1, np.nan, churned)
 
 
 def from_file(path: Path) -> Snapshots:
-    """Read a snapshot file; when accounts left is known there by month only."""
-    from features.snapshots import read_snapshots
+    """Read a snapshot file, in the order of :func:`gather`; when accounts left is known there by month only."""
+    from features.snapshot_file import read_snapshots
 
     vectors, churned = read_snapshots(path)
-    return Snapshots(vectors, churned, np.full(len(vectors), "NaT", dtype="datetime64[s]"))
+    order = np.lexsort((vectors.as_of, vectors.account_ids.astype(str)))
+    return Snapshots(vectors.take(order), churned[order], np.full(len(vectors), "NaT", dtype="datetime64[s]"))
 
 
 def known_at(found: Snapshots, as_of: dt.datetime, recipe: Recipe) -> Snapshots:

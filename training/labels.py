@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,12 @@ class LabelRule:
 
 
 def label(database: Database, grid: pa.Table, rule: LabelRule) -> Labels:
-    """Return the labels of a grid of snapshots.
+    """Return the labels of a grid of snapshots, ``account_id`` and ``as_of``; see :func:`labeller`."""
+    return labeller(database, rule)(grid)
+
+
+def labeller(database: Database, rule: LabelRule) -> Callable[[pa.Table], Labels]:
+    """Return what labels grids of snapshots, with the company's record of departures read once.
 
     Parameters
     ----------
@@ -85,25 +90,34 @@ def label(database: Database, grid: pa.Table, rule: LabelRule) -> Labels:
         The company's tables. Read are ``labels`` (given labels replace derived ones: a snapshot without its
         row has none), else ``outcomes`` (they say what was churn), else ``contracts`` (a run that ended and
         was not renewed within the grace).
-    grid
-        Columns ``account_id`` and ``as_of``.
     rule
         Horizon, embargo, grace, and whether involuntary churn counts.
+
+    Returns
+    -------
+    Callable
+        Takes a table with columns ``account_id`` and ``as_of``, and answers in its order.
 
     Raises
     ------
     TrainingError
         None of the three tables is connected.
     """
-    accounts = np.array(grid["account_id"].to_pylist(), dtype=object)
-    as_of = np.array(grid["as_of"].to_pylist(), dtype="datetime64[s]")
-    if "labels" in database.tables:
-        return _given(database, accounts, as_of)
-    spells = spells_of(database, rule)
-    at_risk = np.ones(len(as_of), dtype=bool)
-    if "contracts" in database.tables:
-        at_risk = _known_in_force(database, accounts, as_of)
-    return label_by_spells(spells, accounts, as_of, at_risk, np.datetime64(database.observed_until, "s"), rule)
+    given = _given(database) if "labels" in database.tables else None
+    spells = {} if given is not None else spells_of(database, rule)
+    until = np.datetime64(database.observed_until, "s")
+
+    def labels_of(grid: pa.Table) -> Labels:
+        accounts = np.array(grid["account_id"].to_pylist(), dtype=object)
+        as_of = np.array(grid["as_of"].to_pylist(), dtype="datetime64[s]")
+        if given is not None:
+            return _label_as_given(given, accounts, as_of)
+        at_risk = np.ones(len(as_of), dtype=bool)
+        if "contracts" in database.tables:
+            at_risk = _known_in_force(database, accounts, as_of)
+        return label_by_spells(spells, accounts, as_of, at_risk, until, rule)
+
+    return labels_of
 
 
 def spells_of(database: Database, rule: LabelRule) -> dict[str, list[Spell]]:
@@ -228,7 +242,7 @@ def _known_in_force(database: Database, accounts: npt.NDArray[np.object_], as_of
     import pyarrow as pa
 
     rows = pa.table({"row": np.arange(len(as_of)), "account": accounts.tolist(), "as_of": as_of.astype("M8[us]")})
-    grid, contracts = ibis.memtable(rows), database.tables["contracts"]
+    grid, contracts = database.given("label_grid", rows), database.tables["contracts"]
     day = grid.as_of.date()
     covered = grid.inner_join(
         contracts,
@@ -246,14 +260,19 @@ def _known_in_force(database: Database, accounts: npt.NDArray[np.object_], as_of
     return flags
 
 
-def _given(database: Database, accounts: npt.NDArray[np.object_], as_of: Times) -> Labels:
-    """Return the labels that the company gives itself."""
+def _given(database: Database) -> dict[tuple[str, np.datetime64], float]:
+    """Return the labels that the company gives itself, by account and date."""
     table, until = database.tables["labels"], database.observed_until
     known = table.filter((table.known_from <= until) & (table.known_until > until))
-    given = {
+    return {
         (row["account_id"], np.datetime64(row["as_of"], "s")): float(row["churned"])
         for row in _rows(known.select("account_id", "as_of", "churned"))
     }
+
+
+def _label_as_given(
+    given: Mapping[tuple[str, np.datetime64], float], accounts: npt.NDArray[np.object_], as_of: Times
+) -> Labels:
     churned = np.array(
         [given.get((account, moment), np.nan) for account, moment in zip(accounts, as_of, strict=True)],
         dtype=np.float64,

@@ -14,12 +14,11 @@ import pytest
 
 from features.errors import ContractMismatchError, ReadingError, TableError
 from features.evidence import account_evidence
+from features.snapshot_file import read_snapshots, write_snapshots
 from features.snapshots import (
     accounts_in_force,
     build_vectors,
-    read_snapshots,
     recorded_codebooks,
-    write_snapshots,
 )
 from features.sources import Database, load_sources, open_database
 from features.vectors import FeatureContract, Vectors, feature_contract

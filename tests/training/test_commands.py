@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from features.snapshots import write_snapshots
+from features.snapshot_file import write_snapshots
 from models.bundle import load_bundle
 from tests.training.fabricated import a_company
 from training.commands import app
@@ -77,6 +79,28 @@ def test_a_file_of_snapshots_trains_the_same_way_and_promotion_is_refused_by_a_g
     assert "G01" in result.output
     assert "is not promoted" in result.output
     assert not (home / "champion").exists()
+
+
+def test_one_more_month_is_computed_alone_and_what_was_taken_is_said(demo: Path, tmp_path: Path) -> None:
+    command = ("snapshot", "--sources", demo / "sources.toml", "--out", tmp_path / "new" / "s.parquet")
+    first = run(*command, "--from", "2025-01-01", "--to", "2025-02-01")
+    more = run(*command, "--from", "2025-01-01", "--to", "2025-03-01")
+    anew = run(*command, "--from", "2025-01-01", "--to", "2025-03-01", "--fresh")
+    assert first.exit_code == more.exit_code == anew.exit_code == 0
+    assert "2 dates of the older s.parquet taken as they are." in more.stderr
+    assert int(re.findall(r"([0-9]+) were computed now", more.stdout)[0]) < 300
+    assert int(re.findall(r"([0-9]+) were computed now", anew.stdout)[0]) > 600
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["s.parquet"]
+
+
+def test_a_second_run_to_the_same_file_says_so_and_fails(demo: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.parquet.parts").mkdir()
+    with (tmp_path / "s.parquet.parts" / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command = ("snapshot", "--sources", demo / "sources.toml", "--from", "2025-01-01", "--to", "2025-01-01")
+        result = run(*command, "--out", tmp_path / "s.parquet")
+    assert result.exit_code == 1
+    assert "another run is writing this file" in result.stderr
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from features.errors import TrainingError
 from features.sources import load_sources, open_database
 from features.vectors import UNDER_NOTICE
-from training.dataset import from_file, gather, known_at, label_rule, training_dates
+from training.dataset import from_file, gather, known_at, label_rule, to_file, training_dates
 from training.recipe import load_recipe
 from training.simulation import simulate
 
@@ -125,10 +125,20 @@ def test_the_recipe_has_the_last_word_on_involuntary_churn(made: Path, tmp_path:
     assert label_rule(sources, counting).involuntary_counts is True
 
 
+def test_a_file_gives_back_what_is_gathered_in_the_same_order(made: Path, tmp_path: Path) -> None:
+    sources = load_sources(made / "sources.toml")
+    with open_database(sources) as database:
+        rule = label_rule(sources, RECIPE)
+        written = to_file(tmp_path / "s.parquet", database, DATES, rule, pairs_a_part=50)
+        found = gather(database, DATES, rule)
+    assert from_file(tmp_path / "s.parquet").digest == found.digest
+    assert written.labelled == (~np.isnan(found.churned)).sum()
+
+
 def test_a_file_as_of_a_date_loses_later_snapshots_and_windows_that_were_open(
     company: object, tmp_path: Path
 ) -> None:
-    from features.snapshots import write_snapshots
+    from features.snapshot_file import write_snapshots
 
     write_snapshots(tmp_path / "s.parquet", company.vectors, company.churned)  # type: ignore[attr-defined]
     found = known_at(from_file(tmp_path / "s.parquet"), dt.datetime(2024, 1, 1), RECIPE)

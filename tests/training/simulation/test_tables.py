@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def test_every_table_of_the_written_contract_is_there_with_its_columns(small: Pa
 
 
 def test_the_check_of_sources_finds_nothing(small: Path) -> None:
-    assert check_sources(load_sources(small / "sources.toml")) == []
+    assert check_sources(load_sources(small / "sources.toml"), dt.datetime(2026, 1, 1)) == []
 
 
 def test_truth_is_no_source(small: Path) -> None:

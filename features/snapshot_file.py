@@ -1,0 +1,116 @@
+"""Snapshots as a Parquet file: ids, the vector's columns, why each is unknown, and what became of the account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.errors import TableError
+from features.measures.rows import floats
+from features.parquet import write_whole
+from features.vectors import FeatureContract, Floats, Vectors
+
+CONTRACT_KEY = b"keepsight_contract"
+CHURNED = pa.field("churned", pa.bool_())
+
+
+def vector_schema(contract: FeatureContract) -> pa.Schema:
+    """Return the columns of vectors in a file: ids, those of the contract, ``unknown`` (a letter a column)."""
+    return pa.schema(
+        [
+            ("account_id", pa.string()),
+            ("as_of", pa.timestamp("s")),
+            *((name, pa.float64()) for name in contract.names),
+            ("unknown", pa.string()),
+        ],
+        {CONTRACT_KEY: contract.to_json().encode()},
+    )
+
+
+def vector_table(vectors: Vectors) -> pa.Table:
+    """Return vectors as rows of a file, in their order."""
+    values = (vectors.values[:, place] for place in range(len(vectors.contract.columns)))
+    columns = [vectors.account_ids, vectors.as_of, *values, _joined(vectors.unknown)]
+    schema = vector_schema(vectors.contract)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def with_churned(table: pa.Table, churned: Floats) -> pa.Table:
+    """Return the rows with ``churned``: 1, 0, or NaN (null in the file) where censored or not at risk."""
+    return table.append_column(CHURNED, pa.array(churned == 1, pa.bool_(), mask=np.isnan(churned)))
+
+
+def write_snapshots(path: Path, vectors: Vectors, churned: Floats) -> None:
+    """Write vectors and ``churned`` as Parquet, all at once; :mod:`features.snapshot_store` writes in parts.
+
+    Parameters
+    ----------
+    path
+        Replaced in one step, so that a reader never sees half a file.
+    vectors
+        n rows.
+    churned
+        Shape (n,), 1, 0, or NaN where censored or not at risk.
+    """
+    write_whole(path, with_churned(vector_table(vectors), churned))
+
+
+def read_snapshots(path: Path) -> tuple[Vectors, Floats]:
+    """Read a file of snapshots: the vectors, in the file's order, and ``churned`` (NaN where null).
+
+    Raises
+    ------
+    TableError
+        No such file, or not a snapshot file.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise TableError(
+            f"{path}: cannot be read as Parquet ({error}). Write it with `keepsight snapshot`."
+        ) from error
+    contract = contract_of(path, table.schema)
+    values = np.column_stack([floats(table[name]) for name in contract.names])
+    vectors = Vectors(
+        contract,
+        np.array(table["account_id"].to_pylist(), dtype=object),
+        table["as_of"].to_numpy().astype("datetime64[s]"),
+        values,
+        _letters(table["unknown"].to_pylist(), len(contract.columns)),
+    )
+    return vectors, floats(table["churned"])
+
+
+def contract_of(path: Path, schema: pa.Schema) -> FeatureContract:
+    """Return the contract that a file of snapshots carries.
+
+    Raises
+    ------
+    TableError
+        The file at `path` carries none, or one that cannot be read.
+    """
+    metadata = schema.metadata or {}
+    if CONTRACT_KEY not in metadata:
+        raise TableError(f"{path}: not a snapshot file. Write it with `keepsight snapshot --out {path.name}`.")
+    try:
+        return FeatureContract.from_json(metadata[CONTRACT_KEY].decode())
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise TableError(f"{path}: its contract cannot be read ({error}). Write the file again.") from error
+
+
+def _joined(letters: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
+    """Return each row's letters as one text."""
+    width = letters.shape[1]
+    return np.ascontiguousarray(letters, dtype="<U1").view(f"<U{width}").reshape(len(letters))
+
+
+def _letters(texts: Sequence[str], width: int) -> npt.NDArray[np.str_]:
+    """Return each text's letters as a row."""
+    return np.array(texts, dtype=f"<U{width}").view("<U1").reshape(len(texts), width)
