@@ -13,7 +13,7 @@ DEMO := $(KEEPSIGHT_HOME)/demo
 SERVE ?= 1
 PORT ?= 8000
 
-.PHONY: help install demo serve test test-all check format lock clean
+.PHONY: help install demo serve test test-all bench check format lock clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ test: install ## all tests that fit in ten minutes
 
 test-all: install ## the long suites too
 	$(BIN)/pytest -m ""
+
+bench: install ## ratios to pandas, Featuretools and the floor, into .keepsight/bench.json (BENCH=--help for more)
+	@$(BIN)/python -m tests.bench.run $(BENCH)
 
 format: install ## put the code in the house format
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,173 @@
+"""What is compared with what, on which sizes, and what the project asks of each ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.data import Company, write_company
+from tests.bench.environment import featuretools_python
+from tests.bench.equality import compared, report
+from tests.bench.measuring import Result, contender, ratios_of_rounds, result, rounds
+
+KEEPSIGHT, PANDAS, TUNED, FLOOR, NEEDED = "Keepsight", "pandas", "pandas, tuned", "floor", "floor, needed columns"
+SUBSET, FEATURETOOLS, SIXTEEN = "Keepsight, its measures", "Featuretools", "pandas, 16 columns"
+FASTER, CPU, CPU_GROWTH, GIB = "times as fast (wall)", "times the floor (CPU)", "times the CPU", "GiB at its peak"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where data and results lie, how often is measured, and who is told of progress."""
+
+    folder: Path
+    sizes: Sequence[str]
+    repeats: int
+    slow_repeats: int
+    say: Callable[[str], None]
+
+    def company(self, size: str, *, versions: bool = True) -> Path:
+        """Return the folder of a benchmark company of this size; it is made where it is not there."""
+        folder = self.folder / (size if versions else f"{size}-as-first-recorded")
+        self.say(f"data {folder.name}")
+        write_company(folder, Company(events_of(size), versions=versions))
+        return folder
+
+    def out(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a ratio."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def met_by(self, ratio: float) -> bool:
+        return (self.at_least is None or ratio >= self.at_least) and (
+            self.at_most is None or ratio <= self.at_most
+        )
+
+    def __str__(self) -> str:
+        return f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
+
+
+ASKED: Mapping[str, Asked] = {
+    "faster than pandas, 1M": Asked(at_least=3),
+    "faster than pandas, 10M": Asked(at_least=8),
+    "CPU over the floor, 10M": Asked(at_most=12),
+    "faster than Featuretools, its measures, 10M": Asked(at_least=20),
+    "CPU 50M over 10M": Asked(at_most=4.5),
+    "memory, 50M": Asked(at_most=1.5),
+    "memory, 100M": Asked(at_most=4),
+}
+
+
+def events_of(size: str) -> int:
+    """Return how many events a size has.
+
+    >>> events_of("10M"), events_of("50k")
+    (10000000, 50000)
+    """
+    return int(float(size[:-1]) * {"k": 1_000, "M": 1_000_000}[size[-1]])
+
+
+class ValuesDifferError(Exception):
+    """A contender has other values than Keepsight: its ratio says nothing."""
+
+
+def must_equal(setting: Setting, ours: Path, theirs: Path, *, may_lack: Sequence[str] = ()) -> None:
+    """Compare two files value by value, and say how many values that were."""
+    found = list(compared(ours, theirs))
+    setting.say(report(found))
+    if any(c.different or (c.missing and c.column not in may_lack) for c in found):
+        raise ValuesDifferError(f"{ours.name} and {theirs.name} differ:\n{report(found)}")
+
+
+def pandas(setting: Setting) -> Iterator[Result]:
+    """Keepsight, pandas (plain, and tuned) and the floor in turns, on each size; the whole catalogue, compared."""
+    for size in setting.sizes:
+        folder, ours = setting.company(size), setting.out(f"{size} ours")
+        plain, tuned = setting.out(f"{size} pandas"), setting.out(f"{size} pandas tuned")
+        contenders = [
+            contender(KEEPSIGHT, "keepsight_contender", folder, ours),
+            contender(PANDAS, "pandas_contender", folder, plain),
+            contender(TUNED, "pandas_contender", folder, tuned, "catalogue", "tuned"),
+            contender(FLOOR, "floor", folder, setting.out("floor")),
+            contender(NEEDED, "floor", folder, setting.out("floor"), "needed"),
+        ]
+        turns = rounds(contenders, setting.repeats, size, setting.say)
+        must_equal(setting, ours, plain)
+        must_equal(setting, ours, tuned)
+        options = f"--compare pandas --sizes {size} --repeats {setting.repeats}"
+        for name, above in (("pandas", PANDAS), ("tuned pandas", TUNED)):
+            of_wall = ratios_of_rounds(turns, above, KEEPSIGHT, "wall_seconds")
+            yield result(f"faster than {name}, {size}", of_wall, FASTER, options)
+            of_cpu = ratios_of_rounds(turns, above, KEEPSIGHT, "cpu_seconds")
+            yield result(f"less CPU than {name}, {size}", of_cpu, "times less CPU", options)
+        for name, floor in (("floor", FLOOR), ("floor of needed columns", NEEDED)):
+            of_floor = ratios_of_rounds(turns, KEEPSIGHT, floor, "cpu_seconds")
+            yield result(f"CPU over the {name}, {size}", of_floor, CPU, options)
+        yield result(f"memory, {size}", [turn[KEEPSIGHT].peak_gib for turn in turns], GIB, options)
+
+
+def featuretools(setting: Setting) -> Iterator[Result]:
+    """Featuretools in full on the measures that it can express, and Keepsight on the same tables."""
+    python = featuretools_python(setting.folder / "featuretools")
+    for size in setting.sizes[-1:]:
+        folder = setting.company(size, versions=False)
+        ours, theirs = setting.out(f"{size} ours, its measures"), setting.out(f"{size} featuretools")
+        contenders = [
+            contender(SUBSET, "keepsight_contender", folder, ours, "expressible"),
+            contender(FEATURETOOLS, "featuretools_contender", folder, theirs, python=python),
+            contender(KEEPSIGHT, "keepsight_contender", folder, setting.out("whole")),
+        ]
+        turns = rounds(contenders, setting.slow_repeats, size, setting.say)
+        # Of an account that never used the product it has no last use; ours then counts from service start.
+        must_equal(setting, ours, theirs, may_lack=["days_since_last_use"])
+        options = f"--compare featuretools --sizes {size} --slow-repeats {setting.slow_repeats}"
+        for name, below in (("its measures", SUBSET), ("our whole catalogue", KEEPSIGHT)):
+            of_wall = ratios_of_rounds(turns, FEATURETOOLS, below, "wall_seconds")
+            yield result(f"faster than Featuretools, {name}, {size}", of_wall, FASTER, options)
+
+
+def growth(setting: Setting) -> Iterator[Result]:
+    """From 10M to 50M events: CPU seconds and memory."""
+    small, large = setting.company("10M"), setting.company("50M")
+    contenders = [
+        contender("10M", "keepsight_contender", small, setting.out("10M ours")),
+        contender("50M", "keepsight_contender", large, setting.out("50M ours")),
+    ]
+    turns = rounds(contenders, setting.slow_repeats, "growth", setting.say)
+    options = f"--compare growth --slow-repeats {setting.slow_repeats}"
+    yield result("CPU 50M over 10M", ratios_of_rounds(turns, "50M", "10M", "cpu_seconds"), CPU_GROWTH, options)
+    yield result("memory, 50M", [turn["50M"].peak_gib for turn in turns], GIB, options)
+
+
+def limit(setting: Setting) -> Iterator[Result]:
+    """100M events: whether they finish, and in how much memory."""
+    contenders = [contender("100M", "keepsight_contender", setting.company("100M"), setting.out("100M ours"))]
+    turns = rounds(contenders, 1, "limit", setting.say)
+    yield result("memory, 100M", [turn["100M"].peak_gib for turn in turns], GIB, "--compare limit")
+
+
+def baseline(setting: Setting) -> Iterator[Result]:
+    """How serious the pandas contender is: seconds for the 16 columns of the engine's first measurements."""
+    folder = setting.company("10M")
+    contenders = [contender(SIXTEEN, "pandas_contender", folder, setting.out("sixteen"), "sixteen")]
+    turns = rounds(contenders, setting.slow_repeats, "baseline", setting.say)
+    seconds = [turn[SIXTEEN].wall_seconds for turn in turns]
+    yield result("pandas, 16 columns, 10M", seconds, "seconds (wall)", "--compare baseline")
+
+
+# A comparison is a function that yields results. The one for one account now (p50 on DuckDB and PostgreSQL with
+# 10M events stored) belongs here, as `one_account`, with its limits in ASKED.
+COMPARISONS: dict[str, Callable[[Setting], Iterator[Result]]] = {
+    "pandas": pandas,
+    "featuretools": featuretools,
+    "growth": growth,
+    "limit": limit,
+    "baseline": baseline,
+}
+BY_DEFAULT = ("pandas", "featuretools")

@@ -1,0 +1,35 @@
+"""Keepsight from a company's Parquet files to the Parquet file of its vectors.
+
+::
+
+    python -m tests.bench.keepsight_contender FOLDER OUT [catalogue|expressible] [MONTHS]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from features.snapshot_file import write_snapshots
+from features.snapshots import build_vectors, recorded_codebooks
+from features.sources import load_sources, open_database
+from features.vectors import feature_contract
+from tests.bench.expressible import expressible
+from tests.bench.pairs import MONTHS, as_of_dates, grid
+
+
+def write_vectors(folder: Path, out: Path, scope: str = "catalogue", months: int = MONTHS) -> None:
+    """Read all tables of a company and write the vectors of every account on every date."""
+    sources = load_sources(folder)
+    catalogue = expressible(sources.catalogue) if scope == "expressible" else sources.catalogue
+    last = as_of_dates(months)[-1].astype(object)
+    with open_database(sources.with_catalogue(catalogue)) as database:
+        contract = feature_contract(catalogue, recorded_codebooks(database, catalogue, last))
+        vectors = build_vectors(database, catalogue, contract, grid(folder, months))
+        write_snapshots(out, vectors, np.full(len(vectors), np.nan))
+
+
+if __name__ == "__main__":
+    write_vectors(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:4], *map(int, sys.argv[4:]))

@@ -1,0 +1,233 @@
+"""The benchmark's data is the same every time, and contenders have Keepsight's values before they are timed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from tests.bench import floor, pandas_contender, run
+from tests.bench.comparisons import COMPARISONS, Asked, Setting, ValuesDifferError, must_equal
+from tests.bench.data import SIDE_TABLES, Company, write_company
+from tests.bench.equality import compared
+from tests.bench.in_pandas.tables import Moment
+from tests.bench.keepsight_contender import write_vectors
+from tests.bench.measuring import Contender, ContenderFailedError, Run, measured, ratios_of_rounds, result, rounds
+from tests.bench.shapes import SHAPES
+
+SMALL = Company(events=6_000, accounts=150)
+MONTHS = 5
+TABLES = [*SIDE_TABLES, "usage"]
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench") / "small"
+    write_company(folder, SMALL)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ours(company: Path) -> Path:
+    out = company.with_name("ours.parquet")
+    write_vectors(company, out, months=MONTHS)
+    return out
+
+
+def contender_file(company: Path, folder: Path, style: str = "plain") -> Path:
+    out = folder / "pandas.parquet"
+    pandas_contender.values(company, style=style, months=MONTHS).to_parquet(out)
+    return out
+
+
+def setting(folder: Path, said: list[str]) -> Setting:
+    return Setting(folder, ["6k"], 1, 1, said.append)
+
+
+# --- data -----------------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_makes_the_same_files(company: Path, tmp_path: Path) -> None:
+    write_company(tmp_path / "again", SMALL)
+    write_company(tmp_path / "other", Company(SMALL.events, SMALL.accounts, seed=2))
+    for table in TABLES:
+        file = f"{table}.parquet"
+        assert (company / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+    assert (company / "usage.parquet").read_bytes() != (tmp_path / "other" / "usage.parquet").read_bytes()
+
+
+def test_a_company_that_is_there_is_not_made_again(company: Path) -> None:
+    before = (company / "usage.parquet").stat().st_mtime_ns
+    write_company(company, SMALL)
+    assert (company / "usage.parquet").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_rows_lie_in_the_order_of_arrival(company: Path, table: str) -> None:
+    recorded = pq.read_table(company / f"{table}.parquet")["recorded_at"].to_numpy()
+    assert (np.diff(recorded) >= np.timedelta64(0)).all()
+
+
+def test_usage_has_late_and_corrected_rows(company: Path) -> None:
+    usage = pq.read_table(company / "usage.parquet").to_pandas()
+    first = usage.drop_duplicates("usage_id")
+    assert len(first) == SMALL.events
+    assert 0.002 < 1 - len(first) / len(usage) < 0.01
+    late = (first.recorded_at - first.occurred_at) >= pd.Timedelta(days=1)
+    assert 0.005 < late.mean() < 0.02
+
+
+def test_as_first_recorded_no_key_comes_twice(tmp_path: Path) -> None:
+    write_company(tmp_path / "first", Company(2_000, 50, versions=False))
+    for table in TABLES:
+        rows = pq.read_table(tmp_path / "first" / f"{table}.parquet").to_pandas()
+        assert not rows.duplicated(list(SHAPES[table].key)).any(), table
+
+
+# --- values ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("style", pandas_contender.STYLES)
+def test_pandas_has_keepsights_values(company: Path, ours: Path, tmp_path: Path, style: str) -> None:
+    said: list[str] = []
+    theirs = contender_file(company, tmp_path, style)
+    must_equal(setting(tmp_path, said), ours, theirs)
+    found = list(compared(ours, theirs))
+    # All signals, factors, ages and context; `coverage` tells of unknowns, which pandas does not tell apart.
+    others = ["account_id", "as_of", "unknown", "churned", "coverage"]
+    assert len(found) == len(pq.read_schema(ours).names) - len(others)
+    assert sum(c.known for c in found) > 10_000
+    assert all(c.known for c in found)
+    assert "0 differ, 0 are missing" in said[-1]
+
+
+window, known = Moment.window, Moment.known
+
+
+def one_day_more(moment: Moment, table: str, days: int, ago: int = 0) -> pd.DataFrame:
+    return window(moment, table, days + 1, ago)
+
+
+def as_if_recorded_at_once(moment: Moment, table: str) -> pd.DataFrame:
+    if table != "usage":
+        return known(moment, table)
+    rows = moment.tables[table]
+    return rows[(rows["at"] <= moment.as_of) & (rows.until > moment.as_of)]
+
+
+@pytest.mark.parametrize(
+    ("method", "mutant", "column"),
+    [
+        pytest.param("window", one_day_more, "exit_page_views", id="a window edge moved by one day"),
+        pytest.param("known", as_if_recorded_at_once, "usage_trend", id="recorded_at ignored"),
+    ],
+)
+def test_the_comparison_catches_a_mutant(
+    company: Path,
+    ours: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    mutant: Callable[..., Any],
+    column: str,
+) -> None:
+    monkeypatch.setattr(Moment, method, mutant)
+    monkeypatch.setattr(pandas_contender, "CATALOGUE", {column: pandas_contender.CATALOGUE[column]})
+    with pytest.raises(ValuesDifferError, match=column):
+        must_equal(setting(tmp_path, []), ours, contender_file(company, tmp_path))
+
+
+def test_a_value_that_the_contender_lacks_is_counted_apart(company: Path, ours: Path, tmp_path: Path) -> None:
+    values = pandas_contender.values(company, months=MONTHS)[["account_id", "as_of", "tenure_days"]]
+    values.loc[values.tenure_days > 400, "tenure_days"] = np.nan
+    values.to_parquet(tmp_path / "lacking.parquet")
+    (found,) = compared(ours, tmp_path / "lacking.parquet")
+    assert found.missing > 0
+    assert found.different == 0
+    must_equal(setting(tmp_path, []), ours, tmp_path / "lacking.parquet", may_lack=["tenure_days"])
+
+
+def test_the_sixteen_columns_are_there(company: Path) -> None:
+    values = pandas_contender.values(company, "sixteen", months=1)
+    assert len(values.columns) == 16 + len(["account_id", "as_of"])
+    assert values.notna().any().all()
+
+
+def test_the_floor_groups_every_column_by_account(company: Path, tmp_path: Path) -> None:
+    floor.scan(company, tmp_path / "floor.parquet")
+    read = pq.read_table(tmp_path / "floor.parquet")
+    assert pc.sum(read["n"]).as_py() == pq.read_metadata(company / "usage.parquet").num_rows
+    assert len(read.column_names) == 2 + 2 * len(pq.read_schema(company / "usage.parquet").names)
+
+
+# --- measuring ------------------------------------------------------------------------------------------------
+
+
+def test_a_process_is_measured_from_start_to_end() -> None:
+    took = measured([sys.executable, "-c", "x = bytearray(200_000_000); sum(range(2_000_000))"])
+    assert took.wall_seconds > 0
+    assert took.cpu_seconds > 0
+    assert 0.18 < took.peak_gib < 1
+
+
+def test_a_contender_that_fails_says_why() -> None:
+    with pytest.raises(ContenderFailedError, match="no such thing"):
+        measured([sys.executable, "-c", "raise SystemExit('no such thing')"])
+
+
+def test_contenders_take_turns_and_ratios_are_made_within_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    def took(command: list[str]) -> Run:
+        order.append(command[0])
+        return Run(10.0 + len(order) if command[0] == "slow" else 2.0, 1.0, 1.0)
+
+    monkeypatch.setattr("tests.bench.measuring.measured", took)
+    turns = rounds([Contender("fast", ["fast"]), Contender("slow", ["slow"])], 3, "10M", lambda line: None)
+    assert order == ["fast", "slow", "slow", "fast", "fast", "slow"]
+    found = result("slow / fast", ratios_of_rounds(turns, "slow", "fast", "wall_seconds"), "times", "")
+    assert (found.low, found.ratio, found.high) == (6.0, 6.5, 8.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ratio", "met"),
+    [(Asked(at_least=8), 8.0, True), (Asked(at_least=8), 7.9, False), (Asked(at_most=12), 12.1, False)],
+)
+def test_what_is_asked_of_a_ratio(asked: Asked, ratio: float, met: bool) -> None:
+    assert asked.met_by(ratio) is met
+
+
+def test_results_are_written_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = result("faster than pandas, 10M", [7.0, 9.0, 7.5], "times as fast (wall)", "--compare pandas")
+    monkeypatch.setitem(COMPARISONS, "pandas", lambda setting: iter([found]))
+    shown = CliRunner().invoke(run.app, ["--compare", "pandas", "--home", str(tmp_path)])
+    assert shown.exit_code == 0
+    assert ">= 8 missed" in shown.stdout
+    (written,) = json.loads((tmp_path / "bench.json").read_text())
+    assert list(written) == ["name", "ratio", "low", "high", "runs", "unit", "command"]
+    assert (written["ratio"], written["low"], written["high"], written["runs"]) == (7.5, 7.0, 9.0, 3)
+
+
+def test_other_values_end_the_run_with_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def differing(setting: Setting) -> Any:
+        raise ValuesDifferError("usage_trend differs")
+        yield
+
+    monkeypatch.setitem(COMPARISONS, "pandas", differing)
+    shown = CliRunner().invoke(run.app, ["--compare", "pandas", "--home", str(tmp_path)])
+    assert shown.exit_code == 1
+
+
+def test_an_unknown_comparison_is_refused_by_name(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(run.app, ["--compare", "panda", "--home", str(tmp_path)])
+    assert shown.exit_code == 2
+    assert "panda" in shown.output
