@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.commandline import reported
+from features.commandline import progress_bar, reported
 from features.errors import KeepsightError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def score(
 
     with _opened(sources) as company:
         model = _model(company.catalogue, bundle, rules_alone)
-        with _progress("Computing vectors") as progress:
+        with progress_bar("Computing vectors") as progress:
             book = score_book(company, model, as_of, progress)
         write_scores(book, out)
     typer.echo(f"{out}: {len(book.order)} accounts as of {book.as_of:%Y-%m-%d %H:%M}, {_who(model)}.")
@@ -87,7 +87,7 @@ def explain(
         said_in = language(lang, None, sorted(company.catalogue.wording))
         model = _model(company.catalogue, bundle, rules_alone)
         if account is None:
-            with _progress("Looking for the account most at risk") as progress:
+            with progress_bar("Looking for the account most at risk") as progress:
                 vector = riskiest_vector(score_book(company, model, as_of, progress))
         else:
             vector = account_vector(company, model, account, as_of)
@@ -139,7 +139,7 @@ def _opened(sources: Path) -> Iterator[Company]:
 
 def _model(catalogue: Catalogue, bundle: Path | None, rules_alone: bool) -> Bundle | None:
     """Return the model to answer with, and say so where there is none."""
-    from serving.registry import load_fitting_bundle
+    from models.bundle import load_fitting_bundle
     from serving.settings import read_settings
 
     if rules_alone:
@@ -158,13 +158,3 @@ def _model(catalogue: Catalogue, bundle: Path | None, rules_alone: bool) -> Bund
 
 def _who(model: Bundle | None) -> str:
     return "by the rules alone" if model is None else f"by model {model.version}"
-
-
-@contextmanager
-def _progress(doing: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

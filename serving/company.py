@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.errors import ReadingError, UnknownAccountError
+from features.clock import moment_asked
+from features.errors import UnknownAccountError
 from features.evidence import account_evidence
 from features.readings import Evidence
 from features.snapshots import accounts_in_force, build_vectors, recorded_codebooks
@@ -91,7 +92,7 @@ class Company:
 
     def interrupt(self) -> None:
         """Make the query under way fail, so that a long computation ends soon."""
-        self._database.session.connection.interrupt()
+        self._database.interrupt()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -107,28 +108,8 @@ class Company:
             self._lock.release()
 
     def moment(self, as_of: dt.datetime | None, now: dt.datetime) -> dt.datetime:
-        """Return the moment that an answer is about.
-
-        Parameters
-        ----------
-        as_of
-            The one asked for; None: where the history ends, to the second, or `now` if that is earlier.
-        now
-            What time it is.
-
-        Raises
-        ------
-        ReadingError
-            `as_of` lies in the future.
-        """
-        if as_of is None:
-            return min(self.observed_until, now)
-        if as_of > max(self.observed_until, now):
-            raise ReadingError(
-                f"as_of: {as_of:%Y-%m-%d %H:%M} lies in the future; the history ends on "
-                f"{self.observed_until:%Y-%m-%d %H:%M}. Leave it out to ask about then."
-            )
-        return as_of
+        """Return the moment that an answer is about, as :func:`~features.clock.moment_asked` does."""
+        return moment_asked(as_of, self.observed_until, now)
 
     def contract(self, bundle: Bundle | None, as_of: dt.datetime) -> FeatureContract:
         """Return what vectors to build: the model's; without one, with the categories known at `as_of`."""

@@ -25,7 +25,7 @@ from features.catalogue.schema import (
 )
 from features.errors import ReadingError, near_miss
 from features.readings import KNOWN_LETTER, Unknown, UnknownReason
-from features.sources.contract import table_contracts
+from features.sources.contract import TableContract
 from features.vectors import COVERAGE, UNDER_NOTICE, FeatureContract, Role, Vectors, age_column, coverage
 
 Value = float | Unknown
@@ -111,7 +111,7 @@ def _row(given: Given, contract: FeatureContract, definitions: Definitions) -> d
         _refuse_unknown_name("readings", name, definitions)
         if value is not None:
             _refuse_both(name, reasons)
-            row[name] = _signal(name, value, definitions.signals[name].measure)
+            row[name] = _signal(name, value, definitions)
     for name, rating in given.factors.items():
         _refuse_unknown_name("factors", name, definitions)
         if rating is not None:
@@ -161,7 +161,8 @@ def _reasons(given: Given, definitions: Definitions) -> dict[str, Unknown]:
     return found
 
 
-def _signal(name: str, value: float, measure: Measure) -> float:
+def _signal(name: str, value: float, definitions: Definitions) -> float:
+    measure = definitions.signals[name].measure
     if not math.isfinite(value):
         raise ReadingError(f"readings, {name}: not a finite number. Give null for what is unknown.")
     if isinstance(measure, CodedMeasure):
@@ -174,13 +175,13 @@ def _signal(name: str, value: float, measure: Measure) -> float:
             raise ReadingError(f"readings, {name}: a relative change cannot be below -1.")
     elif value < 0 and not _may_be_negative(measure):
         raise ReadingError(f"readings, {name}: cannot be negative.")
-    lowest, highest = _bounds(measure)
+    lowest, highest = _bounds(measure, definitions.contracts)
     if not lowest <= value <= highest:
         raise ReadingError(f"readings, {name}: lies outside {lowest:g} to {highest:g}, between which it is given.")
     return float(value)
 
 
-def _bounds(measure: Measure) -> tuple[float, float]:
+def _bounds(measure: Measure, contracts: Mapping[str, TableContract]) -> tuple[float, float]:
     """Return between what a mean of values lies: what their column may hold."""
     if isinstance(measure, LatestMeasure):
         table, name = measure.rows.table, measure.column
@@ -188,7 +189,7 @@ def _bounds(measure: Measure) -> tuple[float, float]:
         table, name = measure.aggregate.table, measure.aggregate.columns[0]
     else:
         return -math.inf, math.inf
-    column = table_contracts()[table].columns[name]
+    column = contracts[table].columns[name]
     return (
         -math.inf if column.at_least is None else column.at_least,
         math.inf if column.at_most is None else column.at_most,

@@ -16,31 +16,11 @@ import structlog
 
 from features.catalogue import Catalogue
 from features.errors import BundleError, KeepsightError
-from features.vectors import feature_contract
-from models.bundle import SUMS, Bundle, load_bundle, save_bundle
+from models.bundle import SUMS, Bundle, load_bundle, load_fitting_bundle, save_bundle
 
 REGISTRY_TIMEOUT_SECONDS = "5"
 
 log = structlog.get_logger()
-
-
-def load_fitting_bundle(folder: Path, catalogue: Catalogue, *, trusted: bool = False) -> Bundle:
-    """Return the bundle in `folder`, once its digests hold and it fits the catalogue in force.
-
-    `trusted`: the folder is the champion's own, written by `promote`; any other model is first parsed in a
-    process of its own, since a damaged one can end the process that reads it.
-
-    Raises
-    ------
-    BundleError
-        Missing, damaged or changed.
-    ContractMismatchError
-        It was trained with other definitions.
-    """
-    bundle = load_bundle(folder, trusted=trusted)
-    codebooks = {column.name: column.codebook for column in bundle.contract.columns if column.codebook}
-    bundle.contract.refuse_unless_equal(feature_contract(catalogue, codebooks))
-    return bundle
 
 
 class Champion:

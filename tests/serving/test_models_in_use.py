@@ -14,12 +14,12 @@ from fastapi.testclient import TestClient
 
 from features.catalogue import Catalogue
 from features.errors import BundleError, ContractMismatchError
-from models.bundle import Bundle, load_bundle, save_bundle
+from models.bundle import Bundle, load_bundle, load_fitting_bundle, save_bundle
 from models.calibration import Platt
 from serving.book import Book
 from serving.company import Company
 from serving.problems import NOT_READY, RequestProblem
-from serving.registry import Champion, fetch_champion, load_fitting_bundle
+from serving.registry import Champion, fetch_champion
 from serving.settings import Settings
 from tests.serving.conftest import desk_of, running
 
