@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from features.catalogue import schema
+from features.measures.queries import Queries
 from features.measures.rows import days, matching
 from features.readings import Evidence
 from features.sources.contract import TableContract
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from features.sources import Database
 
 MOST_ROWS = 3
+ASKED, MOMENT = "evidence_asked", "_asked_at"
 REACH_DAYS = 180  # where the measure has no window of its own
 QUOTED = 200  # characters of a text that are quoted
 # Of these columns, those that one of our tables has are told, in this order.
@@ -65,6 +69,7 @@ def account_evidence(
     Mapping
         Signal id to evidence, newest first. The window is the measure's own, else the last 180 days.
     """
+    queries = asking(database, account_id, as_of)
     quoted: dict[str, tuple[Evidence, ...]] = {}
     for name in signal_ids:
         signal = catalogue.definitions.signals.get(name)
@@ -73,12 +78,25 @@ def account_evidence(
         table = signal.evidence.table
         contract = catalogue.definitions.contracts[table]
         told = _told_of_own(contract) if table in catalogue.definitions.tables else TOLD
-        there = _still_open(database.tables[table], signal.measure, contract.ended, as_of)
-        rows = _newest(there, signal.evidence, account_id, as_of, _reach(signal.measure), told)
-        quoted[name] = tuple(
-            _evidence(table, contract, told, row) for row in database.connection.to_pyarrow(rows).to_pylist()
-        )
+        newest = partial(_newest, queries, database.tables[table], signal, contract.ended, told)
+        rows = queries.fetch(("evidence", repr(signal.measure), repr(signal.evidence), told), newest)
+        quoted[name] = tuple(_evidence(table, contract, told, row) for row in rows.to_pylist())
     return quoted
+
+
+def asking(database: Database, account_id: str, as_of: dt.datetime) -> Queries:
+    """Return queries about one account at one moment, which stand in a table and in no text of a query."""
+    queries = Queries(database)
+    queries.put(
+        ASKED, {"account_id": pa.array([account_id], pa.string()), MOMENT: pa.array([as_of], pa.timestamp("us"))}
+    )
+    return queries
+
+
+def known_rows(queries: Queries, table: ir.Table) -> ir.Table:
+    """Return the account's rows of a table that are known at the moment, with the moment as ``MOMENT``."""
+    rows = table.join(queries.table(ASKED), "account_id")
+    return rows.filter((rows.known_from <= rows[MOMENT]) & (rows.known_until > rows[MOMENT]))
 
 
 def _told_of_own(contract: TableContract) -> tuple[str, ...]:
@@ -102,33 +120,22 @@ def _reach(measure: schema.Measure) -> int | None:
     return max(windows, default=REACH_DAYS)
 
 
-def _still_open(table: ir.Table, measure: schema.Measure, ended: str | None, as_of: dt.datetime) -> ir.Table:
-    """For what counts open rows: those open at `as_of`, or ended as shortly before as the measure says."""
+def _still_open(rows: ir.Table, measure: schema.Measure, ended: str | None) -> ir.Table:
+    """For what counts open rows: those open then, or ended as shortly before as the measure says."""
     if not isinstance(measure, schema.OpenAtMeasure) or ended is None:
-        return table
-    end = table[ended]
-    last = ibis.literal(as_of - dt.timedelta(days=measure.ended_within_days), type="timestamp")
-    return table.filter(end.isnull() | (end > last))
+        return rows
+    end = rows[ended]
+    return rows.filter(end.isnull() | (end > rows[MOMENT] - days(measure.ended_within_days)))
 
 
 def _newest(
-    table: ir.Table,
-    evidence: schema.Rows,
-    account_id: str,
-    as_of: dt.datetime,
-    reach: int | None,
-    told: Sequence[str],
+    queries: Queries, table: ir.Table, signal: schema.Signal, ended: str | None, told: Sequence[str]
 ) -> ir.Table:
-    moment = ibis.literal(as_of, type="timestamp")
-    known = matching(
-        table.filter(
-            (table.account_id == account_id) & (table.known_from <= moment) & (table.known_until > moment)
-        ),
-        evidence.any_of,
-    )
-    when = _when(known)
+    assert signal.evidence is not None  # whoever asks has looked
+    known = matching(_still_open(known_rows(queries, table), signal.measure, ended), signal.evidence.any_of)
+    when, reach = _when(known), _reach(signal.measure)
     if reach is not None:
-        known = known.filter((when > moment - days(reach)) & (when <= moment))
+        known = known.filter((when > known[MOMENT] - days(reach)) & (when <= known[MOMENT]))
     there = [column for column in told if column in known.columns]
     return (
         known.mutate(_when=when)

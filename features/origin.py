@@ -29,7 +29,7 @@ _ROW_HASH = {"duckdb": "hash", "postgres": "hash_record_extended", "pyspark": "x
 _REMAINDERS = (2_147_483_647, 2_147_483_629)  # the two largest primes below 2^31: sums of 4e9 rows fit 63 bits
 
 IN_FORCE = "accounts in force"  # beside the tables: whose vectors there are
-_CODE = ("sources/*.py", "measures/*.py", "snapshots.py", "vectors.py")
+_CODE = ("sources/**/*.py", "measures/**/*.py", "snapshots.py", "vectors.py", "readings.py")
 
 
 @dataclass(frozen=True)

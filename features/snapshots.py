@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
 import ibis
@@ -18,7 +18,7 @@ from features.errors import ContractMismatchError
 from features.measures import service
 from features.measures.calendar import MOST_DATES, Calendar, Ints
 from features.measures.condensed import Within
-from features.measures.engine import Asked, Pass, Readings
+from features.measures.engine import Asked, Readings
 from features.measures.frames import Texts
 from features.measures.known import Answer
 from features.measures.letters import KNOWN, Letters, as_text, letter
@@ -95,18 +95,7 @@ def accounts_in_force(database: Database, catalogue: Catalogue, as_of: Sequence[
 def _in_force(asked: Asked, calendar: Calendar) -> pa.Table:
     ids = asked.known_accounts(Queries(asked.database))
     scope = asked.scope(calendar, asked.counting(calendar, ids))
-    rows = scope.rows("accounts")
-    row, cells = scope.expanded(rows.account, rows.known)
-    here = np.zeros(scope.cells, dtype=bool)
-    if "contracts" in asked.connected:
-        here[cells] = True
-        facts = service.facts(scope)
-        late = (facts.last_end >= scope.day - scope.grace_days) & ~facts.under_notice
-        here &= (facts.in_force > 0) | late
-    else:
-        since = rows.numbers["customer_since"][row]
-        here[cells] = ~(since > scope.day[cells])
-    found = np.flatnonzero(here)
+    found = np.flatnonzero(service.in_service(scope))
     dates = pa.array(calendar.dates, pa.timestamp("s"))
     return pa.table(
         {
@@ -148,11 +137,7 @@ def build_vectors(
     ContractMismatchError
         The contract was made for other definitions.
     """
-    if contract.definitions != catalogue.definitions_fingerprint:
-        raise ContractMismatchError(
-            f"The vectors were asked for under definitions {contract.definitions}, the catalogue has "
-            f"{catalogue.definitions_fingerprint}. Retrain (`keepsight train`), or go back to those definitions."
-        )
+    refuse_other_definitions(contract, catalogue)
     asked = Asked(database, catalogue.definitions)
     accounts, account = _numbered(grid["account_id"])
     as_of = grid["as_of"].cast(pa.timestamp("s")).to_numpy().astype("datetime64[s]")
@@ -165,7 +150,7 @@ def build_vectors(
         everyone = cache(partial(asked.everyone, calendar, counting))
         for within, rows in _parts(account, among, len(accounts)):
             place = np.searchsorted(np.array(calendar.dates, "datetime64[s]"), as_of[rows])
-            work = Pass(asked, calendar, counting, within, account[rows] - within.first, place, everyone)
+            work = asked.work(calendar, counting, within, account[rows] - within.first, place, everyone)
             if len(rows) == size and (rows == np.arange(size)).all():
                 assemble(work.readings(), contract, values, letters)
             else:
@@ -178,6 +163,21 @@ def build_vectors(
         counting.forget()
     account_ids = np.array(accounts.to_pylist(), dtype=object)[account]
     return Vectors(contract, account_ids, as_of, values, as_text(letters))
+
+
+def refuse_other_definitions(contract: FeatureContract, catalogue: Catalogue) -> None:
+    """Raise unless a contract was made for the definitions of a catalogue.
+
+    Raises
+    ------
+    ContractMismatchError
+        It was made for others.
+    """
+    if contract.definitions != catalogue.definitions_fingerprint:
+        raise ContractMismatchError(
+            f"The vectors were asked for under definitions {contract.definitions}, the catalogue has "
+            f"{catalogue.definitions_fingerprint}. Retrain (`keepsight train`), or go back to those definitions."
+        )
 
 
 def _numbered(account_ids: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
@@ -243,8 +243,13 @@ def codes(texts: Texts, codebook: Sequence[str]) -> Floats:
     >>> codes(Texts(np.array([1, 0, -1, 2]), ("basic", "pro", "new")), ["basic", "pro"])
     array([ 1.,  0., nan, nan])
     """
-    place = {value: float(code) for code, value in enumerate(codebook)}
+    place = _places(tuple(codebook))
     return np.array([*(place.get(value, np.nan) for value in texts.values), np.nan])[texts.codes]
+
+
+@lru_cache
+def _places(codebook: tuple[str, ...]) -> dict[str, float]:
+    return {value: float(code) for code, value in enumerate(codebook)}
 
 
 def _some_dates(dates: Sequence[dt.datetime]) -> Iterator[Sequence[dt.datetime]]:

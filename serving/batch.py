@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,15 +14,8 @@ from serving.schemas import Question
 
 
 def answer_batch(items: Sequence[Any], desk: Desk, lang: str) -> list[dict[str, Any]]:
-    """Answer each item, in the order asked.
-
-    Vectors of the accounts that are asked for by id are computed together.
-    """
+    """Answer each item, in the order asked."""
     questions = [_question(item) for item in items]
-    asked = [question for question in questions if isinstance(question, Question) and not question.is_given]
-    if asked:
-        with suppress(KeepsightError, RequestProblem):  # each answer says so
-            desk.prepare(asked)
     return [
         {"index": index, "answer": None, "problem": None, **_result(question, desk, lang)}
         for index, question in enumerate(questions)

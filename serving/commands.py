@@ -130,7 +130,7 @@ def _opened(sources: Path) -> Iterator[Company]:
     from features.sources import load_sources
     from serving.company import Company
 
-    company = Company(load_sources(sources))
+    company = Company(load_sources(sources), often=False)
     try:
         yield company
     finally:

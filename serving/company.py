@@ -1,7 +1,8 @@
 """One company's sources, held open: vectors, evidence and names of its accounts.
 
-DuckDB connections are not shared between threads at the same moment: one lock around every query. What was
-computed for an account and a date is kept, since it cannot change while the sources are open.
+One account's vector comes from a prepared query with connections of its own (:mod:`features.now`). All else asks
+the one connection of the database, which threads take in turns: one lock around every query. Evidence of an
+account and a date is kept, since it cannot change while the sources are open.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.clock import moment_asked
 from features.errors import UnknownAccountError
-from features.evidence import account_evidence
+from features.evidence import MOMENT, account_evidence, asking, known_rows
+from features.now import Now
 from features.readings import Evidence
 from features.snapshots import accounts_in_force, build_vectors, recorded_codebooks
 from features.sources import Sources, open_database
@@ -68,17 +71,28 @@ NO_CARD = AccountCard(None, None, None)
 
 
 class Company:
-    """The company's sources, open until :meth:`close`. Safe to use from many threads."""
+    """The company's sources, open until :meth:`close`. Safe to use from many threads.
 
-    def __init__(self, sources: Sources) -> None:
+    Parameters
+    ----------
+    sources
+        Where they lie.
+    often
+        Whether many accounts will be asked about one by one; if not, one thread alone may ask.
+    """
+
+    def __init__(self, sources: Sources, *, often: bool) -> None:
         self.sources = sources
         self.catalogue = sources.catalogue
         self._lock = threading.Lock()
         self._closed = False
         self._recent, self._dates = _Recent(KEPT_ANSWERS), _Recent(KEPT_DATES)
         self._database = open_database(sources)
+        self._now = Now(self._database, self.catalogue, self._turn, often=often)
         self.observed_until = self._database.observed_until.replace(microsecond=0)
         self.cards = self._read_cards()
+        if often:
+            self._compile()
 
     def close(self) -> None:
         """Close the connection, once the query under way has ended."""
@@ -121,16 +135,15 @@ class Company:
     def in_force(self, as_of: dt.datetime) -> pa.Table:
         """Return the accounts with a contract in force at `as_of`, as a grid to build vectors for."""
         with self._turn():
-            return self._in_force(as_of)[0]
+            return accounts_in_force(self._database, self.catalogue, [as_of])
 
     def past_deadline(self, as_of: dt.datetime) -> frozenset[str]:
         """Name the accounts with a contract in force whose notice deadline has passed, as known at `as_of`."""
         if "contracts" not in self._database.tables:
             return frozenset()
         rows, day = self._database.tables["contracts"], as_of.date()
-        rows = rows.filter(
-            rows.known_from <= as_of, rows.known_until > as_of, rows.start_date <= day, rows.end_date >= day
-        )
+        known = rows.filter(rows.known_from <= as_of, rows.known_until > as_of)
+        rows = known.filter(known.start_date <= day, known.end_date.isnull() | (known.end_date >= day))
         with self._turn():
             passed = rows.filter(rows.notice_deadline < day).account_id.to_pyarrow().to_pylist()
         return frozenset(passed)
@@ -150,22 +163,12 @@ class Company:
         UnknownAccountError
             No such account, or it had no contract in force at `as_of`.
         """
-        with self._turn():
-            key = (account_id, as_of, contract.fingerprint)
-            return self._recent.get(key, lambda: self._vector(account_id, as_of, contract))
-
-    def prepare(self, account_ids: Sequence[str], as_of: dt.datetime, contract: FeatureContract) -> None:
-        """Compute vectors of several accounts together, so that :meth:`vector` finds them."""
-        with self._turn():
-            grid, ids = self._in_force(as_of)
-            keys = {account: (account, as_of, contract.fingerprint) for account in set(account_ids) & ids}
-            missing = sorted(account for account, key in keys.items() if key not in self._recent)
-            if not missing:
-                return
-            only = grid.filter(pc.is_in(grid.column("account_id"), pa.array(missing)))
-            vectors = build_vectors(self._database, self.catalogue, contract, only)
-            for row in vectors:
-                self._recent.get(keys[str(row.account_ids[0])], lambda row=row: row)  # type: ignore[misc]
+        if account_id not in self.cards:
+            raise UnknownAccountError(self._why_not(account_id, as_of))
+        account = self._now.account(account_id, as_of)
+        if not account.in_service:
+            raise UnknownAccountError(self._why_not(account_id, as_of))
+        return account.vector(contract)
 
     def evidence(
         self, account_id: str, as_of: dt.datetime, signal_ids: Sequence[str]
@@ -193,35 +196,29 @@ class Company:
         """Return the commonest category among the tickets that the support load counts."""
         measure = self.catalogue.definitions.signals[SUPPORT_LOAD].measure
         days = getattr(getattr(measure, "of", None), "window_days", None) or SUPPORT_DAYS
-        rows = self._database.tables["tickets"]
-        rows = rows.filter(
-            rows.account_id == account_id,
-            rows.known_from <= as_of,
-            rows.known_until > as_of,
-            rows.occurred_at > as_of - dt.timedelta(days=days),
-            rows.occurred_at <= as_of,
-            rows.category.notnull(),
-        )
-        counted = rows.category.value_counts(name="tickets").to_pyarrow().to_pylist()
+        queries = asking(self._database, account_id, as_of)
+
+        def of_categories() -> ir.Table:
+            rows = known_rows(queries, self._database.tables["tickets"])
+            recent = (rows.occurred_at > rows[MOMENT] - ibis.interval(days=days)) & (
+                rows.occurred_at <= rows[MOMENT]
+            )
+            return rows.filter(recent & rows.category.notnull()).category.value_counts(name="tickets")
+
+        counted = queries.fetch(("categories", days), of_categories).to_pylist()
         commonest = min(counted, key=lambda row: (-row["tickets"], row["category"]), default=None)
         return None if commonest is None else commonest["category"]
 
-    def _vector(self, account_id: str, as_of: dt.datetime, contract: FeatureContract) -> Vectors:
-        grid, ids = self._in_force(as_of)
-        if account_id not in ids:
-            raise UnknownAccountError(self._why_not(account_id, as_of))
-        only = grid.filter(pc.equal(grid.column("account_id"), account_id))
-        return build_vectors(self._database, self.catalogue, contract, only)
+    def _compile(self) -> None:
+        """Ask once for all that a request may ask, so that none has to wait until a query is compiled."""
+        account_evidence(
+            self._database, self.catalogue, "", self.observed_until, list(self.catalogue.definitions.signals)
+        )
+        if "tickets" in self._database.tables and SUPPORT_LOAD in self.catalogue.definitions.signals:
+            self._commonest_category("", self.observed_until)
 
     def _contract(self, as_of: dt.datetime) -> FeatureContract:
         return feature_contract(self.catalogue, recorded_codebooks(self._database, self.catalogue, as_of))
-
-    def _in_force(self, as_of: dt.datetime) -> tuple[pa.Table, frozenset[str]]:
-        def find() -> tuple[pa.Table, frozenset[str]]:
-            grid = accounts_in_force(self._database, self.catalogue, [as_of])
-            return grid, frozenset(grid.column("account_id").to_pylist())
-
-        return self._dates.get(("in_force", as_of), find)
 
     def _why_not(self, account_id: str, as_of: dt.datetime) -> str:
         shown = account_id[:80]

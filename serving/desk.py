@@ -10,8 +10,7 @@ import datetime as dt
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import structlog
@@ -106,7 +105,7 @@ class Desk:
             self.champion = champion
         if sources is None:
             return
-        fresh = Company(sources.with_catalogue(self.champion.catalogue))
+        fresh = Company(sources.with_catalogue(self.champion.catalogue), often=True)
         if self._company is None:
             self._company = fresh
         try:
@@ -241,18 +240,6 @@ class Desk:
         return self.answer_given(question, lang) if question.is_given else self.answer_account(
             question.account_id, question.as_of, lang
         )  # fmt: skip
-
-    def prepare(self, questions: Sequence[Question]) -> None:
-        """Compute the vectors that several questions about accounts need, together."""
-        company, bundle = self.company, self._bundle()
-        wanted: dict[dt.datetime, list[str]] = {}
-        for question in questions:
-            with suppress(ReadingError):  # its own answer says so
-                wanted.setdefault(company.moment(question.as_of, now()), []).append(question.account_id)
-        for as_of, account_ids in wanted.items():
-            contract = company.contract(bundle, as_of)
-            if self._book is None or not self._book.is_for(company, as_of, contract):
-                company.prepare(account_ids, as_of, contract)
 
     def answer_account(self, account_id: str, as_of: dt.datetime | None, lang: str) -> dict[str, Any]:
         """Answer about an account of the company, computed from its sources as known at `as_of`.

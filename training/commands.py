@@ -87,6 +87,7 @@ def snapshot(
     Started again, a run that was interrupted goes on where it ended; one more month costs one more month.
     """
     assert every is Every.MONTH
+    from features.clock import now
     from features.snapshot_store import Listener
     from features.snapshots import month_starts
     from features.sources import load_sources, open_database
@@ -101,7 +102,8 @@ def snapshot(
     company, how = load_sources(sources), load_recipe(recipe)
     with _progress() as bar:
         bar("Reading tables")
-        with open_database(company) as database:
+        # What is recorded in the future is a mistake, and would put the end of the history there.
+        with open_database(company, truncated_at=now()) as database:
             written = to_file(
                 out,
                 database,
@@ -190,6 +192,7 @@ Bar = Callable[[str], Callable[[int, int], None]]
 
 
 def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar) -> Proof:
+    from features.clock import now
     from features.sources import load_sources, open_database
     from training.dataset import gather, label_rule, rebuild_from, training_dates
     from training.run import train as prove
@@ -197,7 +200,7 @@ def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, b
     company = load_sources(path)
     rule = label_rule(company, recipe)
     bar("Reading tables")
-    with open_database(company, truncated_at=as_of) as database:
+    with open_database(company, truncated_at=as_of or now()) as database:
         dates = training_dates(database, rule, recipe)
         found = gather(database, dates, rule, bar("Computing vectors"))
     return prove(

@@ -242,7 +242,7 @@ def _known_in_force(database: Database, accounts: npt.NDArray[np.object_], as_of
     import pyarrow as pa
 
     rows = pa.table({"row": np.arange(len(as_of)), "account": accounts.tolist(), "as_of": as_of.astype("M8[us]")})
-    grid, contracts = database.given("label_grid", rows), database.tables["contracts"]
+    grid, contracts = database.given("_label_grid", rows), database.tables["contracts"]
     day = grid.as_of.date()
     covered = grid.inner_join(
         contracts,

@@ -15,10 +15,10 @@ Words used by every measure
 (``recorded_at <= as_of``, and not replaced by then). No ``window_days``: all that is known.
 *Day*: whole UTC days counted back from `as_of`; ages are floored to whole days, so "more than 14 days" begins
 at 15. A row at midnight belongs to the day that ends there; a date without a time counts from its end.
-*Covered*: every day of the window since the account's service began lies inside the table's feed. If only the
-part before the feed's first day is missing: ``history_too_short``; any other hole, and a window wholly before the
-feed: ``not_delivered``. A window that ends before `as_of` also asks for service that began by its first day, else
-``history_too_short``.
+*Covered*: every day of the window since the account's service began lies inside the table's feed (what ``feeds``
+say of the account itself replaces what they say of all). If only the part before the feed's first day is missing:
+``history_too_short``; any other hole, and a window wholly before the feed: ``not_delivered``. A window that ends
+before `as_of` also asks for service that began by its first day, else ``history_too_short``.
 *Not connected*: the company delivers no such table, or not a column that the measure cannot do without (its own
 columns, and those of at least one of its rows' filters; columns with a default are always there). Where several
 reasons hold, ``not_connected`` is said first, then ``not_applicable``.
@@ -119,6 +119,17 @@ class Aggregate(Rows):
             raise ValueError(f'of = "{self.of}" takes {_COLUMNS_WANTED[self.of]}, got {len(self.columns)}')
         return self
 
+    @model_validator(mode="after")
+    def _has_a_window_to_move(self) -> Aggregate:
+        if self.until_days_ago and self.window_days is None:
+            raise ValueError("until_days_ago moves a window: give window_days too")
+        return self
+
+
+def _refuse_means(*aggregates: Aggregate) -> None:
+    if any(aggregate.of == "mean" for aggregate in aggregates):
+        raise ValueError('of = "mean" is for kind = "aggregate": take "rows", "distinct" or "sum" here')
+
 
 _COLUMNS_WANTED = {
     "rows": "no columns",
@@ -197,6 +208,11 @@ class RatioMeasure(Strict):
     comfortable: Between | None = None
     low_side: LowSide | None = None
 
+    @model_validator(mode="after")
+    def _no_means(self) -> RatioMeasure:
+        _refuse_means(self.of, self.per, *([self.low_side.and_none_of] if self.low_side else []))
+        return self
+
 
 class UtilisationMeasure(Strict):
     """Distinct people in the window / licences held through the last `held_days`.
@@ -253,6 +269,11 @@ class TrendMeasure(Strict):
     recent_days: Days
     baseline_days: Days
     minimum_baseline_days: Days
+
+    @model_validator(mode="after")
+    def _no_means(self) -> TrendMeasure:
+        _refuse_means(self.of, self.fallback)
+        return self
 
 
 class RecencyMeasure(Strict):
@@ -391,6 +412,11 @@ class AtLeast(Strict):
     when: Literal["at_least"]
     aggregate: Aggregate
     rows: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def _no_means(self) -> AtLeast:
+        _refuse_means(self.aggregate)
+        return self
 
 
 class NoRows(Strict):

@@ -12,11 +12,8 @@ from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType, T
 
 ACCOUNT = "account_id"
 NUMERIC = (ColumnType.NUMBER, ColumnType.INTEGER)
-# Names that stand beside the company's own while tables are read: a second one would take the first one's place.
-WORKING_TABLES = (
-    *("account_ids", "chosen_accounts", "columns_in_spark", "coverage", "delivered_rows", "given_columns"),
-    *("raw", "repeated", "repeated_keys", "replacing"),
-)
+# Columns that every table is given while it is read. All else that is made on the way begins with an underscore,
+# which no identifier does.
 WORKING_COLUMNS = ("a", "day", "known_from", "known_until", "occurred_at", "row_key")
 
 
@@ -32,8 +29,6 @@ class TableChecker(Checker):
                     TABLES, [name], f'"{name}" is one of our tables, whose contract stands. Choose another name.'
                 )
                 continue
-            if name in WORKING_TABLES or name.startswith(("pass_", "grid_")):
-                self.complain(TABLES, [name], f'Keepsight uses the name "{name}" itself. Choose another one.')
             for keys, problem in _problems(table):
                 self.complain(TABLES, [name, *keys], problem)
 

@@ -87,17 +87,30 @@ class Calendar:
             return one
         return self._prefix[np.searchsorted(self.seconds, moments, side="left")]
 
-    def within(self, occurred: Floats, window_days: int | None, until_days_ago: int = 0) -> Masks:
+    def within(
+        self, occurred: Floats, window_days: Floats | int | None, until_days_ago: Floats | int = 0
+    ) -> Masks:
         """Return the dates whose window holds each moment: ``as_of - w - u < occurred <= as_of - u``.
 
         Without `window_days` the window has no beginning. Rows are taken to be known only once they occurred.
+        Several windows at once: an array of shape (windows, 1) of each of the two.
         """
-        if window_days is None and until_days_ago == 0:  # rows are never known before they occur
+        if (
+            window_days is None and isinstance(until_days_ago, int) and until_days_ago == 0
+        ):  # rows are never known before they occur
             return np.full(len(occurred), self.all, dtype=np.int64)
         begins = self.below(occurred + until_days_ago * SECONDS_A_DAY)
         if window_days is None:
             return self.all & ~begins
         return self.below(occurred + (window_days + until_days_ago) * SECONDS_A_DAY) & ~begins
+
+    def expanded(self, account: Ints, mask: Masks) -> tuple[Ints, Ints]:
+        """Expand rows to their dates: the row's place, and its cell, the account's dates side by side."""
+        if len(self.dates) == 1:
+            only: Ints = mask.nonzero()[0]
+            return only, account[only]
+        rows, places = at_dates(mask)
+        return rows, account[rows] * len(self.dates) + places
 
 
 def at_dates(masks: Masks) -> tuple[Ints, Ints]:

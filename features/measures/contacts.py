@@ -42,7 +42,7 @@ class Stints:
 
     def in_role(self, roles: tuple[str, ...]) -> npt.NDArray[np.bool_]:
         """Return which rows are of one of the roles."""
-        return np.isin(self.role, [code for code, role in enumerate(self.roles) if role in roles])
+        return np.array([*(role in roles for role in self.roles), False])[self.role]
 
 
 def _stints(scope: Scope) -> Stints:
@@ -97,6 +97,27 @@ def role_holders(scope: Scope, roles: tuple[str, ...]) -> Holders:
     return Holders(holders.key(known.cell[holds], known.contact[holds]), code_of)
 
 
+@dataclass(frozen=True)
+class _Held:
+    """Who held one of some roles: each row's person (a contact on a date), and which rows had begun.
+
+    By person: whether they ever held it by the date, stay, when they leave (NaN: nothing known), and whether a
+    successor was named by then.
+    """
+
+    known: Stints
+    person: Ints
+    begun: npt.NDArray[np.bool_]
+    ever: npt.NDArray[np.bool_]
+    stays: npt.NDArray[np.bool_]
+    leaves: Floats
+    named: npt.NDArray[np.bool_]
+
+    def people(self, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Return which people have one of the rows."""
+        return np.bincount(self.person[rows], minlength=len(self.ever)) > 0
+
+
 @dataclass(frozen=True, eq=False)
 class ContactState(Spec):
     """What became of the holders of a role.
@@ -122,31 +143,39 @@ class ContactState(Spec):
 
     def numbers(self, scope: Scope) -> Floats:
         """Count people, not rows: a promotion inside the role ends one row and begins another."""
-        known = scope.kept("stints", _stints)
-        day = scope.day[known.cell]
-        person = np.cumsum(known.new) - 1  # a contact on a date
-        people = int(known.new.sum())
-        cell = known.cell[known.new]
-        role, begun = known.in_role(self.roles), known.begins <= day
-
-        def have(rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-            return np.bincount(person[rows], minlength=people) > 0
-
-        def count(chosen: npt.NDArray[np.bool_]) -> Floats:
-            return sums(cell[chosen], None, scope.cells)
-
-        held = have(role & begun)
+        held = scope.kept(("held", self.roles), self._held)
+        cell = held.known.cell[held.known.new]
         if self.number == "ever":
-            return count(held)
+            return sums(cell[held.ever], None, scope.cells)
         if self.number == "new_title":
-            return count(have(self._new_titles(known, role & begun, person, day)))
-        stays = have(role & np.isnan(known.last_day))
+            day = scope.day[held.known.cell]
+            titles = held.people(self._new_titles(held.known, held.begun, held.person, day))
+            return sums(cell[titles], None, scope.cells)
         if self.number == "staying":
-            return count(held & stays)
-        leaves = largest(person[role], known.last_day[role], people)
-        named = have(role & (day_of(known.named_from) <= known.last_day))
-        leaving = held & ~stays & (leaves >= day[known.new] - self.window_days)
-        return count(leaving & (named if self.number == "succeeded" else ~named))
+            return sums(cell[held.ever & held.stays], None, scope.cells)
+        recent = held.leaves >= scope.day[cell] - self.window_days
+        leaving = held.ever & ~held.stays & recent & (held.named if self.number == "succeeded" else ~held.named)
+        return sums(cell[leaving], None, scope.cells)
+
+    def _held(self, scope: Scope) -> _Held:
+        known = scope.kept("stints", _stints)
+        person = np.cumsum(known.new) - 1
+        size = int(known.new.sum())
+        role = known.in_role(self.roles)
+        begun = role & (known.begins <= scope.day[known.cell])
+
+        def people(rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+            return np.bincount(person[rows], minlength=size) > 0
+
+        return _Held(
+            known,
+            person,
+            begun,
+            people(begun),
+            people(role & np.isnan(known.last_day)),
+            largest(person[role], known.last_day[role], size),
+            people(role & (day_of(known.named_from) <= known.last_day)),
+        )
 
     def _new_titles(
         self, known: Stints, held: npt.NDArray[np.bool_], person: Ints, day: Floats
@@ -157,13 +186,15 @@ class ContactState(Spec):
         same_person = person[rows[1:]] == person[rows[:-1]]
         recent = known.begins[rows[1:]] >= day[rows[1:]] - self.window_days  # a day counts from its end
         possible = same_person & recent & np.isnan(known.last_day[rows[1:]]) & (new >= 0) & (old >= 0)
+        found = np.zeros(len(held), dtype=bool)
+        if not possible.any():
+            return found
         pair, which = np.unique(numbered([new[possible], old[possible]]), return_inverse=True)
         first = np.zeros(len(pair), dtype=np.int64)
         first[which] = np.flatnonzero(possible)
         other = np.array(
             [_another_title(known.titles[new[at]], known.titles[old[at]]) for at in first], dtype=bool
         )
-        found = np.zeros(len(held), dtype=bool)
         found[rows[1:][possible][other[which]]] = True
         return found
 

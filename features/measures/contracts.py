@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
-from features.catalogue.schema import Aggregate, NearDeadline, Rows
-from features.measures.calendar import Floats
+from features.catalogue.schema import NearDeadline
+from features.measures.calendar import Floats, Ints
 from features.measures.frames import Demand, Spec, day_of
 from features.measures.groups import firsts, numbered, pairs_within, smallest, sums
-from features.measures.scope import CountsWanted, RowsWanted, Scope
-from features.measures.service import AGREEMENTS, agreements, facts, service_start
+from features.measures.quantities import settled
+from features.measures.scope import CountsWanted, OfAggregate, OfRows, RowsWanted, Scope
+from features.measures.service import AGREEMENTS, Agreements, agreements, facts, service_start
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +36,26 @@ class Level(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """The sum over the contracts known at `as_of` that were in force on the day; 0 where none was."""
         known = agreements(scope)
+        held, any_held = scope.kept(("held", self.days_ago, self.service_day), self._held)
+        amount = known.level(self.column)[held]
+        given = ~np.isnan(amount)
+        cell = known.cell[held][given]
+        level = sums(cell, amount[given], scope.cells)
+        unsaid = any_held & (sums(cell, None, scope.cells) == 0)
+        return np.where(scope.kept("any agreement", _any_agreement) & ~unsaid, level, np.nan)
+
+    def _held(self, scope: Scope) -> tuple[Ints, npt.NDArray[np.bool_]]:
+        """The contracts in force on the day; and the cells that have any."""
+        known = agreements(scope)
         day = known.day - self.days_ago
         if self.service_day is not None:
             day = service_start(scope)[known.cell] + self.service_day - 1
-        held = known.in_force(day)
-        amount = known.level(self.column)
-        given = held & ~np.isnan(amount)
-        level = sums(known.cell[given], amount[given], scope.cells)
-        unsaid = (sums(known.cell[held], None, scope.cells) > 0) & (
-            sums(known.cell[given], None, scope.cells) == 0
-        )
-        any_known = sums(known.cell, None, scope.cells) > 0
-        return np.where(any_known & ~unsaid, level, np.nan)
+        held = np.flatnonzero(known.in_force(day))
+        return held, sums(known.cell[held], None, scope.cells) > 0
+
+
+def _any_agreement(scope: Scope) -> npt.NDArray[np.bool_]:
+    return sums(agreements(scope).cell, None, scope.cells) > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,36 +75,43 @@ class LevelAhead(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """Levels on each start date ahead, then the smallest."""
         known = agreements(scope)
-        ahead = known.take(known.start > known.day)  # in order of start within each cell
-        then = ahead.take(firsts(numbered([ahead.cell, ahead.start.astype(np.int64)])))
-        one, other = pairs_within(then.cell, known.cell)
+        then, one, other = scope.kept("ahead", _ahead)
         amount = known.level(self.column)[other]
-        held = known.take(other).in_force(then.start[one]) & ~np.isnan(amount)
-        levels = sums(one[held], amount[held], len(then.cell))
-        said = sums(one[held], None, len(then.cell)) > 0
+        given = ~np.isnan(amount)
+        one, amount = one[given], amount[given]
+        levels = sums(one, amount, len(then.cell))
+        said = sums(one, None, len(then.cell)) > 0
         return smallest(then.cell[said], levels[said], scope.cells)
 
 
+def _ahead(scope: Scope) -> tuple[Agreements, Ints, Ints]:
+    """The start dates ahead, each once; and pairs of those and the contracts that are in force then."""
+    known = agreements(scope)
+    ahead = known.take(known.start > known.day)  # in order of start within each cell
+    then = ahead.take(firsts(numbered([ahead.cell, ahead.start.astype(np.int64)])))
+    one, other = pairs_within(then.cell, known.cell)
+    held = known.take(other).in_force(then.start[one])
+    return then, one[held], other[held]
+
+
 @dataclass(frozen=True, eq=False)
-class NearDeadlineRows(Spec):
+class NearDeadlineRows(OfAggregate):
     """Rows of an aggregate that lie shortly before the notice deadline of a contract in force then."""
 
-    aggregate: Aggregate
     near: NearDeadline
 
     @property
-    def table(self) -> str:
-        return self.aggregate.table
-
-    @property
     def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
-        return (RowsWanted(self.table, (self.aggregate.any_of,)), AGREEMENTS)
+        since = self.aggregate.by_known_since
+        columns = () if since is None else (since.column,)
+        return (RowsWanted(self.table, (self.aggregate.any_of,), columns), AGREEMENTS)
 
     def numbers(self, scope: Scope) -> Floats:
         """Days from the row's day to the deadline, at most the smaller of the two bounds."""
-        rows, aggregate = scope.rows(self.table), self.aggregate
+        aggregate = self.aggregate
+        rows = settled(scope.rows(self.table), aggregate.by_known_since)
         mask = rows.known & scope.calendar.within(rows.occurred, aggregate.window_days, aggregate.until_days_ago)
-        chosen = np.flatnonzero(rows.matching(aggregate.any_of) & (mask != 0))
+        chosen = np.flatnonzero(rows.matching(self.chosen) & (mask != 0))
         row, cell = scope.expanded(rows.account[chosen], mask[chosen])
         known = agreements(scope)
         place, agreement = pairs_within(cell, known.cell)
@@ -107,20 +125,15 @@ class NearDeadlineRows(Spec):
 
 
 @dataclass(frozen=True, eq=False)
-class Offered(Spec):
+class Offered(OfRows):
     """How many values of `column` the account's plan offers."""
 
-    rows: Rows
     column: str
     window_days: int
     until_days_ago: int
     by_plans_table: bool
 
-    @property
-    def table(self) -> str:
-        return self.rows.table
-
-    @property
+    @cached_property
     def demand(self) -> Demand:
         return Demand(
             "values", self.table, self.rows.any_of, (self.column,), self.window_days, self.until_days_ago
@@ -135,7 +148,7 @@ class Offered(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """By the plans table; without one, what any account of the plan used in the same window."""
         dates = len(scope.calendar)
-        offered = self._by_plans(scope) if self.by_plans_table else scope.everyone.kept(self, self._by_use)
+        offered = scope.kept("plans offer", _by_plans) if self.by_plans_table else scope.reference(self)
         own = facts(scope).plan
         answer = np.full(scope.cells, np.nan)
         for code, name in enumerate((*own.values, None)):  # contracts that name no plan are one plan
@@ -145,12 +158,12 @@ class Offered(Spec):
         held = facts(scope).in_force > 0
         return np.where(held & (answer > 0), answer, np.nan)
 
-    def _by_use(self, scope: Scope) -> dict[str | None, Floats]:
+    def of_everyone(self, everyone: Scope) -> dict[str | None, Floats]:
         """Per plan: how many values accounts of the plan showed, at each date."""
-        seen, plan = scope.frame(self.table).valued(self.demand), facts(scope).plan
-        held = facts(scope).in_force > 0
+        seen, plan = everyone.frame(self.table).valued(self.demand), facts(everyone).plan
+        held = facts(everyone).in_force > 0
         values = int(seen.code.max(initial=-1)) + 1
-        dates = len(scope.calendar)
+        dates = len(everyone.calendar)
         used = np.zeros((len(plan.values) + 1, dates, values), dtype=bool)
         for place in range(dates):
             rows = np.flatnonzero(seen.mask >> place & 1)
@@ -160,17 +173,18 @@ class Offered(Spec):
         counts = used.sum(axis=2).astype(np.float64)
         return {name: counts[code] for code, name in enumerate((*plan.values, None))}
 
-    def _by_plans(self, scope: Scope) -> dict[str | None, Floats]:
-        """Per plan: how many features are valid at each date."""
-        rows, calendar = scope.rows("plans"), scope.calendar
-        plan, feature = rows.texts["plan"], rows.codes("feature")
-        begins, ends = rows.numbers["valid_from"], rows.numbers["valid_to"]
-        used = np.zeros((len(plan.values), len(calendar), int(feature.max(initial=-1)) + 1), dtype=bool)
-        for place, day in enumerate(calendar.day):
-            valid = ~(begins > day) & ~(ends < day) & (rows.known >> place & 1 > 0)
-            used[plan.codes[valid], place, feature[valid]] = True
-        counts = used.sum(axis=2).astype(np.float64)
-        return {name: counts[code] for code, name in enumerate(plan.values)}
+
+def _by_plans(scope: Scope) -> dict[str | None, Floats]:
+    """Per plan: how many features are valid at each date."""
+    rows, calendar = scope.rows("plans"), scope.calendar
+    plan, feature = rows.texts["plan"], rows.codes("feature")
+    begins, ends = rows.numbers["valid_from"], rows.numbers["valid_to"]
+    used = np.zeros((len(plan.values), len(calendar), int(feature.max(initial=-1)) + 1), dtype=bool)
+    for place, day in enumerate(calendar.day):
+        valid = ~(begins > day) & ~(ends < day) & (rows.known >> place & 1 > 0)
+        used[plan.codes[valid], place, feature[valid]] = True
+    counts = used.sum(axis=2).astype(np.float64)
+    return {name: counts[code] for code, name in enumerate(plan.values)}
 
 
 AGREEMENTS_OF_ALL = RowsWanted(

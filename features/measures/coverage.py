@@ -7,12 +7,13 @@ replace those for all accounts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from features.measures.letters import KNOWN, Letters, letter
+from features.measures.elementwise import Numbers, holds_throughout, maximum, where
+from features.measures.letters import KNOWN, letter
 from features.readings import UnknownReason
 
 Days = npt.NDArray[np.float64]
@@ -37,28 +38,40 @@ class Coverage:
 
     size: int
     spans: Mapping[str, tuple[Days, Days]]
+    _first_days: dict[str, Numbers] = field(default_factory=dict)
+    _of_one: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
-    def first_day(self, table: str) -> Days:
+    def first_day(self, table: str) -> Numbers:
         """Shape (n,): the first day delivered; +inf where none was."""
-        begins, ends = self.spans[table]
-        first: Days = np.where(ends > begins, begins, np.inf).min(axis=1, initial=np.inf)
-        return first
+        if table not in self._first_days:
+            begins, ends = self.spans[table]
+            first = np.where(ends > begins, begins, np.inf).min(axis=1, initial=np.inf)
+            self._first_days[table] = first.item() if self.size == 1 else first
+        return self._first_days[table]
 
-    def days(self, table: str, start: Days, end: Days) -> Days:
+    def days(self, table: str, start: Numbers, end: Numbers) -> Numbers:
         """Shape (n,): how many days of ``[start, end)`` were delivered.
 
         Examples
         --------
         >>> one_hole = Coverage(1, {"usage": (np.array([[0.0, 20.0]]), np.array([[10.0, 30.0]]))})
-        >>> one_hole.days("usage", np.array([5.0]), np.array([25.0]))
-        array([10.])
+        >>> one_hole.days("usage", 5.0, 25.0)
+        10.0
         """
+        if not isinstance(start, np.ndarray):
+            return sum(max(0.0, min(last, end) - max(first, start)) for first, last in self._spans_of_one(table))
         begins, ends = self.spans[table]
         overlap = np.minimum(ends, end[:, None]) - np.maximum(begins, start[:, None])
-        days: Days = np.clip(overlap, 0.0, None).sum(axis=1)
+        days: Days = np.add.reduce(np.maximum(overlap, 0.0), axis=1)
         return days
 
-    def status(self, table: str, start: Days, end: Days) -> Letters:
+    def _spans_of_one(self, table: str) -> list[tuple[float, float]]:
+        if table not in self._of_one:
+            begins, ends = self.spans[table]
+            self._of_one[table] = list(zip(begins[0].tolist(), ends[0].tolist(), strict=True))
+        return self._of_one[table]
+
+    def status(self, table: str, start: Numbers, end: Numbers) -> Numbers:
         """Shape (n,): ``.`` where all of ``[start, end)`` was delivered, else why a reading is unknown.
 
         An empty window is covered. If only what lies before the feed's first day is missing: too short a
@@ -68,17 +81,22 @@ class Coverage:
         --------
         >>> from_day_10 = Coverage(1, {"usage": (np.array([[10.0]]), np.array([[30.0]]))})
         >>> def ask(start, end):
-        ...     return chr(from_day_10.status("usage", np.array([start]), np.array([end]))[0])
+        ...     return chr(from_day_10.status("usage", start, end))
         >>> [ask(10.0, 30.0), ask(5.0, 30.0), ask(10.0, 31.0)]
         ['.', 'h', 'd']
         """
         if table not in self.spans:
-            return np.full(self.size, NOT_CONNECTED)
-        missing = np.maximum(end - start, 0.0) - self.days(table, start, end)
-        from_first = np.maximum(start, self.first_day(table))
-        missing_later = np.maximum(end - from_first, 0.0) - self.days(table, from_first, end)
+            return self._all(NOT_CONNECTED)
+        covered = maximum(end - start, 0.0) - self.days(table, start, end) <= 0
+        if holds_throughout(covered):
+            return self._all(KNOWN)
+        from_first = maximum(start, self.first_day(table))
+        missing_later = maximum(end - from_first, 0.0) - self.days(table, from_first, end)
         before_the_feed = (missing_later <= 0) & (self.first_day(table) < end)
-        return np.where(missing <= 0, KNOWN, np.where(before_the_feed, HISTORY_TOO_SHORT, NOT_DELIVERED))
+        return where(covered, KNOWN, where(before_the_feed, HISTORY_TOO_SHORT, NOT_DELIVERED))
+
+    def _all(self, why: np.uint8) -> Numbers:
+        return why if self.size == 1 else np.full(self.size, why)
 
 
 def spans(size: int, rows: npt.NDArray[np.intp], first: Days, after: Days, limit: Days) -> tuple[Days, Days]:

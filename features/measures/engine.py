@@ -6,10 +6,11 @@ pass is the same for a whole company and for one account: fewer accounts, fewer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ibis.expr.types as ir
 import numpy as np
@@ -21,16 +22,16 @@ from features.catalogue.schema import STAGES, Definitions, Stages
 from features.measures import kinds, service
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints
 from features.measures.condensed import Within
-from features.measures.coverage import Coverage, spans
-from features.measures.fetching import ACCOUNTS, Counting, Fetched, by_table, numbered_accounts
-from features.measures.frames import Texts
-from features.measures.groups import pairs_within
-from features.measures.known import Answer, Known, answer_unless
+from features.measures.coverage import Coverage
+from features.measures.elementwise import floor, isnan, where
+from features.measures.feeds import covered_by, fetched_feeds
+from features.measures.fetching import ACCOUNTS, Counting, Fetched, by_table
+from features.measures.frames import Demand, Texts, Together
+from features.measures.known import Answer, Connected, Known, answer_unless
 from features.measures.letters import KNOWN
 from features.measures.quantities import CsmSince, Rating
 from features.measures.queries import Queries
-from features.measures.rows import coded, floats, seconds
-from features.measures.scope import Quantity, RowsWanted, Scope
+from features.measures.scope import Quantity, Reference, RowsWanted, Scope
 from features.readings import UnknownReason
 from features.sources.contract import TableContract
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from features.sources import Database
 
 CONTRACTS = "contracts"
+CSM_SINCE = CsmSince()
+Read = tuple[dict[str, Answer], dict[str, Answer], dict[str, Floats], dict[str, Answer]]
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,12 @@ class Asked:
 
     def __init__(self, database: Database, definitions: Definitions) -> None:
         self.database, self.definitions = database, definitions
-        self.connected = frozenset(database.tables)
-        self.delivered = delivered_columns(database.columns, definitions.contracts)
-        self.ended_columns = {
-            name: table.ended for name, table in definitions.contracts.items() if table.ended is not None
-        }
+        self.connected = Connected(
+            frozenset(database.tables),
+            delivered_columns(database.columns, definitions.contracts),
+            {name: table.ended for name, table in definitions.contracts.items() if table.ended is not None},
+        )
+        self.read = reading(definitions, self.connected)
         asked: dict[Quantity, None] = {}
 
         def learn(quantity: Quantity) -> Floats:
@@ -80,9 +84,8 @@ class Asked:
             return np.zeros(0)
 
         nothing = np.zeros(0)
-        spans_of_none = {name: (np.zeros((0, 1)), np.zeros((0, 1))) for name in self.connected}
-        read(
-            definitions,
+        spans_of_none = {name: (np.zeros((0, 1)), np.zeros((0, 1))) for name in self.connected.tables}
+        self.read(
             Known(
                 size=0,
                 day=nothing,
@@ -91,17 +94,19 @@ class Asked:
                 stage=np.zeros(0, dtype=np.int64),
                 coverage=Coverage(0, spans_of_none),
                 connected=self.connected,
-                delivered=self.delivered,
-                ended_columns=self.ended_columns,
                 measure=learn,
-            ),
+            )
         )
         self.account_columns = self._account_columns()
         own = RowsWanted(ACCOUNTS, (), tuple(dict.fromkeys(["customer_since", *self.account_columns.values()])))
         always = [own, *([service.AGREEMENTS] if CONTRACTS in self.connected else [])]
         wants = [want for quantity in asked for want in quantity.wants]
         of_everyone = [want for want in wants if want.of_everyone]
+        self.references = tuple(
+            cast("Reference", quantity) for quantity in asked if any(want.of_everyone for want in quantity.wants)
+        )
         self.wants = by_table([*always, *wants])
+        self.together = together(demand for want in self.wants.values() for demand in want.demands)
         self.wants_of_everyone = by_table([*always, *of_everyone]) if of_everyone else {}
 
     def _account_columns(self) -> dict[str, str]:
@@ -135,7 +140,7 @@ class Asked:
         wants = self.wants_of_everyone if of_everyone else self.wants
         name = "all" if of_everyone else "pass"
         frames = Fetched(queries, self.database, calendar, counting, within, wants, name)
-        return Scope(calendar, within.size, self.definitions.lapse_grace_days, self.connected, frames)
+        return Scope(calendar, within.size, self.definitions.lapse_grace_days, self.connected.tables, frames)
 
     def everyone(self, calendar: Calendar, counting: Counting | None = None) -> Scope:
         """Return the scope of all accounts, to be asked for reference values alone.
@@ -150,6 +155,25 @@ class Asked:
             counting = Counting(self.database, midnights, known, self.wants_of_everyone, "counted_all")
         return self.scope(midnights, counting, of_everyone=True)
 
+    def work(
+        self,
+        calendar: Calendar,
+        counting: Counting,
+        within: Within,
+        account: Ints,
+        place: Ints,
+        everyone: Callable[[], Scope],
+    ) -> Pass:
+        """Return the pass of some of the accounts that are counted; see :class:`Pass`."""
+        scope = replace(self.scope(calendar, counting, within), everyone_else=everyone)
+
+        def coverage() -> Coverage:
+            accounts = counting.accounts.slice(within.first, within.size)
+            rows = fetched_feeds(Queries(self.database), self.database.feeds, accounts)
+            return covered_by(rows, self.connected.tables, calendar, account, place)
+
+        return Pass(self, scope, account, place, coverage)
+
 
 class Pass:
     """Accounts and dates asked about together.
@@ -158,36 +182,22 @@ class Pass:
     ----------
     asked
         What the definitions ask of the company's tables.
-    calendar
-        The dates.
-    counting
-        The accounts that are asked about, and what is counted of them.
-    within
-        Which of them this pass is about.
+    scope
+        The accounts and the dates.
     account, place
-        Shape (n,): each pair's account, numbered within the pass, and date, as its place in the calendar.
-    everyone
-        Makes the scope of all accounts, as :meth:`Asked.everyone` does.
+        Shape (n,): each pair's account, numbered within the scope, and date, as its place in the calendar.
+    coverage
+        Tells what of the pairs is covered.
     """
 
     def __init__(
-        self,
-        asked: Asked,
-        calendar: Calendar,
-        counting: Counting,
-        within: Within,
-        account: Ints,
-        place: Ints,
-        everyone: Callable[[], Scope],
+        self, asked: Asked, scope: Scope, account: Ints, place: Ints, coverage: Callable[[], Coverage]
     ) -> None:
-        self._asked, self._definitions = asked, asked.definitions
-        self._size = len(account)
-        self._calendar, self._place = calendar, place
-        self._cell = account * len(calendar) + place
-        self._scope = replace(asked.scope(calendar, counting, within), everyone_else=everyone)
-        self._queries = Queries(asked.database)
-        self._queries.put("feed_accounts", numbered_accounts(counting.accounts.slice(within.first, within.size)))
-        self._every_cell = self._size == self._scope.cells and bool((self._cell == np.arange(self._size)).all())
+        self._asked, self._definitions, self._scope = asked, asked.definitions, scope
+        self._size, self._place, self._coverage = len(account), place, coverage
+        self._calendar = scope.calendar
+        self._cell = account * len(scope.calendar) + place
+        self._every_cell = self._size == scope.cells and bool((self._cell == np.arange(self._size)).all())
 
     def _of_pairs(self, cells: Any) -> Any:
         """Values of cells as values of pairs."""
@@ -225,76 +235,28 @@ class Pass:
         numbers["service_start"] = since
         return numbers, Texts(np.full(self._size, -1), ()), np.zeros(self._size, dtype=bool)
 
-    def _coverage(self) -> Coverage:
-        feeds = self._asked.database.feeds
-
-        def known() -> ir.Table:
-            accounts = self._queries.table("feed_accounts")
-            named = feeds.left_join(accounts, feeds.account_id == accounts.account_id)
-            return named.filter(feeds.account_id.isnull() | accounts.a.notnull()).select(
-                feeds.table,
-                feeds.covered_from,
-                feeds.covered_to,
-                a=accounts.a.fill_null(-1),
-                known_from=seconds(feeds.known_from),
-                known_until=seconds(feeds.known_until),
-            )
-
-        rows = self._queries.fetch("feeds", known)
-        table = coded(rows["table"])
-        covered_to = floats(rows["covered_to"])
-        calendar = self._calendar
-        feed = _Feeds(
-            rows["a"].to_numpy().astype(np.int64),
-            floats(rows["covered_from"]),
-            np.where(np.isnan(covered_to), np.inf, covered_to + 1),
-            calendar.below(floats(rows["known_until"])) & ~calendar.below(floats(rows["known_from"])),
-        )
-        return Coverage(
-            self._size,
-            {
-                name: self._spans(feed, table.codes == table.values.index(name) if name in table.values else None)
-                for name in self._asked.connected
-            },
-        )
-
-    def _spans(self, feed: _Feeds, rows: npt.NDArray[np.bool_] | None) -> tuple[Floats, Floats]:
-        if rows is None:
-            return np.full((self._size, 1), np.inf), np.full((self._size, 1), np.inf)
-        for_all, for_one = np.flatnonzero(rows & (feed.account < 0)), np.flatnonzero(rows & (feed.account >= 0))
-        row, place = self._scope.expanded(np.zeros(len(for_all), dtype=np.int64), feed.known[for_all])
-        row = for_all[row]
-        dates = len(self._calendar)
-        begins, ends = spans(dates, place, feed.first[row], feed.after[row], self._calendar.day)
-        begins, ends = begins[self._place], ends[self._place]
-        if not len(for_one):
-            return begins, ends
-        row, cells = self._scope.expanded(feed.account[for_one], feed.known[for_one])
-        found, pair = pairs_within(cells, self._cell)
-        row = for_one[row[found]]
-        own_begins, own_ends = spans(self._size, pair, feed.first[row], feed.after[row], self._day)
-        own = np.bincount(pair, minlength=self._size) > 0
-        return _chosen(own, own_begins, begins), _chosen(own, own_ends, ends)
-
     # --- readings ---------------------------------------------------------------------------------------------
 
     def readings(self) -> Readings:
         """Read every signal, factor and context column of the definitions for all pairs."""
         facts, plan, under_notice = self._service()
         stage = stages(facts, self._day, self._definitions.stages)
+        one = self._size == 1
+
+        def plain(numbers: Any) -> Any:
+            return numbers.item() if one else numbers
+
         known = Known(
             size=self._size,
-            day=self._day,
-            seconds=self._calendar.seconds[self._place],
-            service_start=facts["service_start"],
-            stage=stage,
+            day=plain(self._day),
+            seconds=plain(self._calendar.seconds[self._place]),
+            service_start=plain(facts["service_start"]),
+            stage=plain(stage),
             coverage=self._coverage(),
             connected=self._asked.connected,
-            delivered=self._asked.delivered,
-            ended_columns=self._asked.ended_columns,
-            measure=lambda quantity: self._of_pairs(quantity.numbers(self._scope)),
+            measure=lambda quantity: plain(self._of_pairs(quantity.numbers(self._scope))),
         )
-        signals, factors, ages, second_windows = read(self._definitions, known)
+        signals, factors, ages, second_windows = self._asked.read(known)
         context, text = self._context(facts, plan, stage)
         return Readings(signals, factors, ages, {**context, **second_windows}, text, under_notice)
 
@@ -323,24 +285,20 @@ class Pass:
         return numbers, text
 
 
-@dataclass(frozen=True)
-class _Feeds:
-    account: Ints  # -1: all accounts
-    first: Floats
-    after: Floats
-    known: Ints
-
-
-def _chosen(own: npt.NDArray[np.bool_], mine: Floats, others: Floats) -> Floats:
-    """Rows of one array or the other, as wide as the wider."""
-    width = max(mine.shape[1], others.shape[1])
-    wide = [np.pad(part, ((0, 0), (0, width - part.shape[1])), mode="edge") for part in (mine, others)]
-    return np.where(own[:, None], *wide)
-
-
 def _plain(values: Floats) -> Answer:
     missing = np.uint8(ord(UnknownReason.NO_BASE.letter))
     return Answer(values, np.where(np.isnan(values), missing, KNOWN))
+
+
+def together(demands: Iterable[Demand]) -> dict[Demand, Together]:
+    """Return for each demand that is added up those that can be counted in one go with it."""
+    alike: dict[tuple[str, tuple[str, ...] | None], list[Demand]] = {}
+    for demand in demands:
+        if demand.of in ("rows", "sum", "given", "nameless", "distinct"):
+            columns = demand.columns if demand.of == "distinct" else None
+            alike.setdefault((demand.table, columns), []).append(demand)
+    groups = [Together(tuple(group)) for group in alike.values()]
+    return {demand: group for group in groups for demand in group.demands}
 
 
 def delivered_columns(
@@ -379,41 +337,46 @@ def stages(facts: Mapping[str, Floats], day: Floats, edges: Stages) -> Ints:
     return np.where(np.isnan(served), -1, stage)
 
 
-def read(
-    definitions: Definitions, known: Known
-) -> tuple[dict[str, Answer], dict[str, Answer], dict[str, Floats], dict[str, Answer]]:
-    """Read signals, factors, the factors' ages, and context that is measured."""
-    raw = {name: kinds.measured(signal.measure, known) for name, signal in definitions.signals.items()}
-    signals = {
-        name: kinds.apply_rules(
-            raw[name],
-            signal.applies,
-            raw.get(signal.applies.unless.signal) if signal.applies.unless else None,
-            known,
-        )
-        for name, signal in definitions.signals.items()
+def reading(definitions: Definitions, connected: Connected) -> Callable[[Known], Read]:
+    """Return what reads signals, factors, the factors' ages, and context that is measured."""
+    measures = {name: kinds.reader(signal.measure, connected) for name, signal in definitions.signals.items()}
+    rules = {name: signal.applies for name, signal in definitions.signals.items()}
+    ratings = {
+        name: (factor.unknown_after_days, Rating(name, "rating"), Rating(name, "at"))
+        for name, factor in definitions.factors.items()
     }
-    factors: dict[str, Answer] = {}
-    ages: dict[str, Floats] = {}
-    for name, factor in definitions.factors.items():
-        factors[name], ages[name] = _factor(name, factor.unknown_after_days, known)
-    second_windows = {
-        name: kinds.measured(entry.measure, known)
+    measured_context = {
+        name: kinds.reader(entry.measure, connected)
         for name, entry in definitions.context.items()
         if entry.measure is not None
     }
-    return signals, factors, ages, second_windows
+
+    def read(known: Known) -> Read:
+        raw = {name: measure(known) for name, measure in measures.items()}
+        signals = {
+            name: kinds.apply_rules(
+                raw[name], applies, raw.get(applies.unless.signal) if applies.unless else None, known
+            )
+            for name, applies in rules.items()
+        }
+        factors: dict[str, Answer] = {}
+        ages: dict[str, Floats] = {}
+        for name, rating in ratings.items():
+            factors[name], ages[name] = _factor(*rating, known)
+        return signals, factors, ages, {name: measure(known) for name, measure in measured_context.items()}
+
+    return read
 
 
-def _factor(name: str, unknown_after_days: int, known: Known) -> tuple[Answer, Floats]:
+def _factor(unknown_after_days: int, of: Rating, at: Rating, known: Known) -> tuple[Answer, Floats]:
     """The latest rating, unknown once too old or made for another CSM; and its age in whole days."""
-    rating, made = known.number(Rating(name, "rating")), known.number(Rating(name, "at"))
-    age = np.floor((known.seconds - made) / SECONDS_A_DAY)
+    rating, made = known.number(of), known.number(at)
+    age = floor((known.seconds - made) / SECONDS_A_DAY)
     answer = answer_unless(
         rating,
-        ("assessments" not in known.connected, UnknownReason.NOT_CONNECTED),
-        (np.isnan(rating), UnknownReason.NOT_RATED),
+        known.connected.without("assessments"),
+        (isnan(rating), UnknownReason.NOT_RATED),
         (age > unknown_after_days, UnknownReason.EXPIRED),
-        (known.number(CsmSince()) > made, UnknownReason.CSM_CHANGED),
+        (known.number(CSM_SINCE) > made, UnknownReason.CSM_CHANGED),
     )
-    return answer, np.where(answer.letters == KNOWN, age, np.nan)
+    return answer, where(answer.letters == KNOWN, age, math.nan)

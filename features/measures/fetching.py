@@ -16,7 +16,7 @@ from features.measures.condensed import CondensedFrame, CountedTable, Within
 from features.measures.frames import DAY, Demand, Filters, Frame, RowFrame
 from features.measures.groups import smallest
 from features.measures.queries import Queries
-from features.measures.rows import Asked, row_frame, selected
+from features.measures.rows import Asked, selected, table_rows
 from features.measures.scope import CountsWanted, RowsWanted
 
 if TYPE_CHECKING:
@@ -188,4 +188,4 @@ class Fetched:
 
         fetched = self._queries.fetch((self._accounts, table, asked), rows)
         of_accounts = table != ACCOUNTS and "account_id" in self._database.tables[table].columns
-        return row_frame(fetched, asked, self._calendar, self.account_known_from if of_accounts else None)
+        return table_rows(fetched, asked).frame(self._calendar, self.account_known_from if of_accounts else None)

@@ -7,8 +7,10 @@ themselves; :class:`~features.measures.condensed.CondensedFrame` has had the eng
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -26,19 +28,24 @@ DAY = "day"
 class Spec:
     """A definition: equal when it says the same (filters are mappings, which cannot be hashed)."""
 
+    @cached_property
     def _identity(self) -> tuple[str, str]:
-        kept = self.__dict__.get("_told")
-        if kept is None:
-            kept = (type(self).__name__, repr(self))
-            object.__setattr__(self, "_told", kept)  # asked for at every look-up
-        told: tuple[str, str] = kept
-        return told
+        return type(self).__name__, repr(self)
+
+    @cached_property
+    def _hash(self) -> int:  # asked for at every look-up
+        return hash(self._identity)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Spec) and self._identity() == other._identity()
+        return self is other or (isinstance(other, Spec) and self._identity == other._identity)
 
     def __hash__(self) -> int:
-        return hash(self._identity())
+        return self._hash
+
+
+def told(any_of: Filters) -> str:
+    """Return the text by which filters are known; none without filters."""
+    return repr(any_of) if any_of else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +80,49 @@ class Demand(Spec):
     service_days: tuple[int, int] = (0, 0)
     unnamed: bool = False
 
+    @cached_property
+    def chosen(self) -> str:
+        """The text of the filters."""
+        return told(self.any_of)
+
+
+@dataclass(frozen=True)
+class Together:
+    """Demands of one table that are counted at once: all ``distinct`` ones of the same columns, or none is."""
+
+    demands: tuple[Demand, ...]
+
+    @cached_property
+    def sums(self) -> bool:
+        """Whether amounts are added up that need not be whole."""
+        return any(demand.of == "sum" for demand in self.demands)
+
+    @cached_property
+    def _days(self) -> tuple[Floats, Floats]:
+        """Shape (demands, 1): how long each window is, and how long ago it ends."""
+        lengths = [math.inf if demand.window_days is None else demand.window_days for demand in self.demands]
+        ends = [demand.until_days_ago for demand in self.demands]
+        return np.array(lengths)[:, None], np.array(ends, dtype=np.float64)[:, None]
+
+    def windows(self, calendar: Calendar, occurred: Floats) -> Masks:
+        """Shape (demands, rows): the dates in whose window each row lies."""
+        if len(self.demands) == 1:
+            only = self.demands[0]
+            return calendar.within(occurred, only.window_days, only.until_days_ago)[None]
+        masks = calendar.within(occurred, *self._days)
+        for which, demand in enumerate(self.demands):
+            if demand.window_days is None and demand.until_days_ago == 0:  # tables of state know no moment
+                masks[which] = calendar.all
+        return masks
+
 
 @dataclass(frozen=True)
 class Counted:
-    """Rows counted together: account, the dates for which they count, and how many or how much."""
+    """Rows counted together: account, dates for which they count, and how many or how much (None: one each)."""
 
     account: Ints
     mask: Masks
-    amount: Floats
+    amount: Floats | None
 
 
 @dataclass(frozen=True)
@@ -160,9 +202,9 @@ class RowFrame:
     texts: Mapping[str, Texts] = field(default_factory=dict)
     key_rank: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
-    def matching(self, any_of: Filters) -> npt.NDArray[np.bool_]:
-        """Return which rows match any of the filters (all rows without one)."""
-        return self.matches[repr(any_of)] if any_of else np.ones(len(self.account), dtype=bool)
+    def matching(self, chosen: str) -> npt.NDArray[np.bool_]:
+        """Return which rows match any of the filters, by their text (all rows without one)."""
+        return self.matches[chosen] if chosen else np.ones(len(self.account), dtype=bool)
 
     def day(self) -> Ints:
         """Return the whole UTC day that each row belongs to; midnight belongs to the day that ends."""
@@ -179,33 +221,56 @@ class RowFrame:
 
     def counted(self, demand: Demand) -> Counted:
         """Count the rows that match, each with the dates in whose window it is known."""
-        chosen = self.matching(demand.any_of)
-        mask = self.known & self.calendar.within(self.occurred, demand.window_days, demand.until_days_ago)
-        amount = np.ones(len(mask))
-        if demand.of == "last":
-            amount = self.occurred
-        elif demand.of in ("sum", "given"):
-            values = self.numbers[demand.columns[0]]
-            chosen = chosen & ~np.isnan(values)
-            amount = values if demand.of == "sum" else amount
-        elif demand.of == "nameless":
-            chosen = chosen & (self.codes(demand.columns[0]) < 0)
-        elif demand.of == "distinct":
-            return self._distinct(chosen, mask, demand.columns)
-        chosen = chosen & (mask != 0)
-        return Counted(self.account[chosen], mask[chosen], amount[chosen])
+        return self.counted_together(Together((demand,)), 1)
 
-    def _distinct(self, chosen: npt.NDArray[np.bool_], mask: Masks, columns: tuple[str, ...]) -> Counted:
-        keys = [self.codes(column) for column in columns]
-        rows = np.flatnonzero(chosen & (mask != 0) & np.logical_and.reduce([key >= 0 for key in keys]))
-        first, union = joined_masks(numbered([self.account[rows], *(key[rows] for key in keys)]), mask[rows])
-        return Counted(self.account[rows][first], union, np.ones(len(first)))
+    def counted_together(self, together: Together, accounts: int) -> Counted:
+        """Count the rows that match each of some demands, at once.
+
+        `accounts` says how many there are: those of the second demand are numbered after those of the first.
+        """
+        demands, one = together.demands, len(together.demands) == 1
+        mask = self.known & together.windows(self.calendar, self.occurred)
+        chosen = mask != 0
+        for which, demand in enumerate(demands):
+            if demand.chosen:
+                chosen[which] &= self.matches[demand.chosen]
+            if demand.of in ("sum", "given"):
+                chosen[which] &= ~np.isnan(self.numbers[demand.columns[0]])
+            elif demand.of == "nameless":
+                chosen[which] &= self.codes(demand.columns[0]) < 0
+        keys = [self.codes(column) for column in demands[0].columns] if demands[0].of == "distinct" else []
+        for key in keys:
+            chosen &= key >= 0
+        place, row = (0, chosen[0].nonzero()[0]) if one else chosen.nonzero()
+        account = self.account[row] if one else place * accounts + self.account[row]
+        if demands[0].of == "distinct":
+            first, union = joined_masks(numbered([account, *(key[row] for key in keys)]), mask[place, row])
+            return Counted(account[first], union, None)
+        amount = self._amounts(demands, place, row)
+        if amount is None or not together.sums:
+            return Counted(account, mask[place, row], amount)
+        order = np.lexsort((amount, account))  # in one order floats have one sum, in whatever order the rows came
+        return Counted(account[order], mask[place, row][order], amount[order])
+
+    def _amounts(self, demands: Sequence[Demand], place: Ints | int, row: Ints) -> Floats | None:
+        """Return how much each row counts; None: one each."""
+        columns = [self._amount(demand) for demand in demands]
+        if all(column is None for column in columns):
+            return None
+        ones = np.ones(len(self.account))
+        amount: Floats = np.array([ones if column is None else column for column in columns])[place, row]
+        return amount
+
+    def _amount(self, demand: Demand) -> Floats | None:
+        if demand.of == "last":
+            return self.occurred
+        return self.numbers[demand.columns[0]] if demand.of == "sum" else None
 
     def valued(self, demand: Demand) -> Valued:
         """Return each row that has a value, or each different value with the dates of all its rows."""
         codes = self.codes(demand.columns[0])
         mask = self.known & self.calendar.within(self.occurred, demand.window_days, demand.until_days_ago)
-        rows = np.flatnonzero(self.matching(demand.any_of) & (mask != 0) & (codes >= 0))
+        rows = np.flatnonzero(self.matching(demand.chosen) & (mask != 0) & (codes >= 0))
         if demand.of == "values":
             first, union = joined_masks(numbered([self.account[rows], codes[rows]]), mask[rows])
             rows = rows[first]
@@ -214,7 +279,7 @@ class RowFrame:
 
     def served(self, demand: Demand, starts: Starts) -> tuple[Counted, Ints]:
         """Count different combinations within the days of service that begins at each start."""
-        chosen = self.matching(demand.any_of) & (self.known != 0)
+        chosen = self.matching(demand.chosen) & (self.known != 0)
         keys = [self.codes(column) for column in demand.columns]
         if demand.unnamed:
             chosen = chosen & (keys[0] < 0)
@@ -226,7 +291,7 @@ class RowFrame:
         inside = (day >= begin + first_day - 1) & (day <= begin + last_day - 1)
         row, start = row[inside], start[inside]
         first, union = joined_masks(numbered([start, *(key[row] for key in keys)]), self.known[row])
-        return Counted(self.account[row][first], union, np.ones(len(first))), start[first]
+        return Counted(self.account[row][first], union, None), start[first]
 
 
 def day_of(moment: Floats) -> Floats:

@@ -18,6 +18,9 @@ def sums(groups: Ints, values: Floats | None, size: int) -> Floats:
 
 def largest(groups: Ints, values: Floats, size: int) -> Floats:
     """Return the largest value of each group; NaN without one (NaN values are passed over)."""
+    if size == 1:
+        most = np.fmax.reduce(values, initial=-np.inf)
+        return np.array([most if most != -np.inf else np.nan])
     found = np.full(size, -np.inf)
     np.fmax.at(found, groups, values)
     found[found == -np.inf] = np.nan

@@ -7,17 +7,18 @@ ask for it once. Those of contacts stand in :mod:`~features.measures.contacts`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from features.catalogue.schema import Aggregate, Rows
+from features.catalogue.schema import KnownSince
 from features.measures.calendar import SECONDS_A_DAY, Floats, Ints, Masks
 from features.measures.contacts import role_holders
 from features.measures.frames import DAY, Demand, RowFrame, Spec, Starts
 from features.measures.groups import firsts, largest, lasts, medians, numbered, smallest, sums
-from features.measures.scope import CountsWanted, RowsWanted, Scope
+from features.measures.scope import CountsWanted, OfAggregate, OfRows, RowsWanted, Scope
 from features.measures.service import AGREEMENTS, service_start
 
 DurationNumber = Literal["median", "count", "company_median"]
@@ -25,17 +26,12 @@ AnswersNumber = Literal["mean", "change", "low", "low_in_role"]
 
 
 @dataclass(frozen=True, eq=False)
-class Total(Spec):
+class Total(OfAggregate):
     """Rows, distinct combinations or a sum; with `given_only`, how many values a mean has."""
 
-    aggregate: Aggregate
     given_only: bool = False
 
-    @property
-    def table(self) -> str:
-        return self.aggregate.table
-
-    @property
+    @cached_property
     def demand(self) -> Demand:
         aggregate = self.aggregate
         of = {"mean": "given" if self.given_only else "sum"}.get(aggregate.of, aggregate.of)
@@ -60,11 +56,15 @@ class Total(Spec):
         """Count or add up the rows of each mask, and expand the masks to dates."""
         since = self.aggregate.by_known_since
         if since is None:
-            return scope.total(scope.frame(self.table).counted(self.demand))
-        rows = scope.rows(self.table)
-        long_known = _seen_long_ago(rows, since.column, since.days)
-        settled = RowFrame(**{**rows.__dict__, "known": rows.known & long_known})
-        return scope.total(settled.counted(self.demand))
+            return scope.total(self.demand)
+        return scope.added(settled(scope.rows(self.table), since).counted(self.demand))
+
+
+def settled(rows: RowFrame, since: KnownSince | None) -> RowFrame:
+    """Return the rows with the dates at which each is by somebody known long enough; all, without `since`."""
+    if since is None:
+        return rows
+    return replace(rows, known=rows.known & _seen_long_ago(rows, since.column, since.days))
 
 
 def _seen_long_ago(rows: RowFrame, column: str, days_ago: int) -> Masks:
@@ -78,16 +78,10 @@ def _seen_long_ago(rows: RowFrame, column: str, days_ago: int) -> Masks:
 
 
 @dataclass(frozen=True, eq=False)
-class Nameless(Spec):
+class Nameless(OfAggregate):
     """Rows of an aggregate that name nobody in its first column: sums by day, or events without a person."""
 
-    aggregate: Aggregate
-
-    @property
-    def table(self) -> str:
-        return self.aggregate.table
-
-    @property
+    @cached_property
     def demand(self) -> Demand:
         aggregate = self.aggregate
         return Demand(
@@ -105,23 +99,18 @@ class Nameless(Spec):
 
     def numbers(self, scope: Scope) -> Floats:
         """Count them."""
-        return scope.total(scope.frame(self.table).counted(self.demand))
+        return scope.total(self.demand)
 
 
 @dataclass(frozen=True, eq=False)
-class ServiceWindow(Spec):
+class ServiceWindow(OfAggregate):
     """A distinct count over days `from_day` to `to_day` of the account's service (day 1 is its start)."""
 
-    aggregate: Aggregate
     from_day: int
     to_day: int
     nameless: bool = False
 
-    @property
-    def table(self) -> str:
-        return self.aggregate.table
-
-    @property
+    @cached_property
     def demand(self) -> Demand:
         columns = self.aggregate.columns
         return Demand(
@@ -148,20 +137,15 @@ class ServiceWindow(Spec):
         counted, start = scope.frame(self.table).served(self.demand, starts)
         rows, where = scope.expanded(counted.account, counted.mask)
         own = begun[where] == starts.day[start[rows]]
-        return sums(where[own], counted.amount[rows][own], scope.cells)
+        amount = None if counted.amount is None else counted.amount[rows][own]
+        return sums(where[own], amount, scope.cells)
 
 
 @dataclass(frozen=True, eq=False)
-class LastTime(Spec):
+class LastTime(OfRows):
     """When the last of the rows occurred, in seconds."""
 
-    rows: Rows
-
-    @property
-    def table(self) -> str:
-        return self.rows.table
-
-    @property
+    @cached_property
     def demand(self) -> Demand:
         return Demand("last", self.rows.table, self.rows.any_of)
 
@@ -172,6 +156,7 @@ class LastTime(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """The latest so far, date by date."""
         counted = scope.frame(self.table).counted(self.demand)
+        assert counted.amount is not None  # the demand asks for moments
         return latest_so_far(scope, counted.account, counted.mask, counted.amount)
 
 
@@ -180,6 +165,9 @@ def latest_so_far(scope: Scope, account: Ints, mask: Masks, moment: Floats) -> F
 
     A row that stays known counts from its first date on, so that only a running maximum is left to take.
     """
+    if len(scope.calendar) == 1:
+        rows, cells = scope.expanded(account, mask)
+        return largest(cells, moment[rows], scope.cells)
     lasting = (mask | (mask - 1)) == scope.calendar.all  # all dates from the lowest on
     lasting &= mask != 0
     first = np.bitwise_count((mask & -mask) - 1).astype(np.int64)
@@ -191,17 +179,12 @@ def latest_so_far(scope: Scope, account: Ints, mask: Masks, moment: Floats) -> F
 
 
 @dataclass(frozen=True, eq=False)
-class LastDebut(Spec):
+class LastDebut(OfRows):
     """When a value of `column` was seen for the first time most recently, in seconds."""
 
-    rows: Rows
     column: str
 
-    @property
-    def table(self) -> str:
-        return self.rows.table
-
-    @property
+    @cached_property
     def demand(self) -> Demand:
         return Demand("debuts", self.rows.table, self.rows.any_of, (self.column,))
 
@@ -217,6 +200,10 @@ class LastDebut(Spec):
         seen = scope.frame(self.table).valued(self.demand)
         who = np.unique(numbered([seen.account, seen.code]), return_inverse=True)[1].astype(np.int64)
         size = int(who.max(initial=-1)) + 1
+        if len(scope.calendar) == 1:  # every row that is seen counts
+            account = np.zeros(size, dtype=np.int64)
+            account[who] = seen.account
+            return largest(account, smallest(who, seen.occurred, size), scope.cells)
         timely = seen.mask == scope.calendar.all & ~scope.calendar.below(seen.occurred)
         settled = smallest(who[timely], seen.occurred[timely], size)
         earlier = ~timely & ~(seen.occurred >= settled[who])  # NaN: only such rows are there
@@ -234,17 +221,12 @@ class LastDebut(Spec):
 
 
 @dataclass(frozen=True, eq=False)
-class OpenAt(Spec):
+class OpenAt(OfRows):
     """Rows open at `as_of`, or ended in the last `ended_within_days`; of some age at least."""
 
-    rows: Rows
     ended: str
     ended_within_days: int = 0
     older_than_days: int | None = None
-
-    @property
-    def table(self) -> str:
-        return self.rows.table
 
     @property
     def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
@@ -257,23 +239,18 @@ class OpenAt(Spec):
         mask = rows.known & scope.calendar.below(end)
         if self.older_than_days is not None:  # ages are whole days
             mask &= ~scope.calendar.below(rows.occurred + (self.older_than_days + 1) * SECONDS_A_DAY)
-        chosen = rows.matching(self.rows.any_of)
+        chosen = rows.matching(self.chosen)
         _, cells = scope.expanded(rows.account[chosen], mask[chosen])
         return sums(cells, None, scope.cells)
 
 
 @dataclass(frozen=True, eq=False)
-class Duration(Spec):
+class Duration(OfRows):
     """Median days from beginning to end of rows that ended in the window or are open; or how many they are."""
 
-    rows: Rows
     ended: str
     window_days: int
     number: DurationNumber
-
-    @property
-    def table(self) -> str:
-        return self.rows.table
 
     @property
     def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
@@ -283,11 +260,12 @@ class Duration(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """Open rows have the age that they have reached on the date."""
         if self.number == "company_median":
-            return np.tile(scope.everyone.kept(self, self._company_medians), scope.accounts)
-        cells, lasted = self._lasted(scope)
+            return np.tile(scope.reference(self), scope.accounts)
+        shared = "lasted", self.chosen, self.table, self.window_days
+        cells, lasted = scope.kept(shared, self._lasted)
         return medians(cells, lasted, scope.cells) if self.number == "median" else sums(cells, None, scope.cells)
 
-    def _company_medians(self, everyone: Scope) -> Floats:
+    def of_everyone(self, everyone: Scope) -> Floats:
         """Shape (dates,): the median of all accounts' rows."""
         cells, lasted = self._lasted(everyone)
         dates = len(everyone.calendar)
@@ -297,7 +275,7 @@ class Duration(Spec):
         rows = scope.rows(self.table)
         end = rows.numbers[self.ended]
         mask = rows.known & scope.calendar.below(end + self.window_days * SECONDS_A_DAY)
-        chosen = np.flatnonzero(rows.matching(self.rows.any_of) & (mask != 0))
+        chosen = np.flatnonzero(rows.matching(self.chosen) & (mask != 0))
         row, cells = scope.expanded(rows.account[chosen], mask[chosen])
         row = chosen[row]
         reached = np.fmin(end[row], scope.seconds[cells])
@@ -305,14 +283,13 @@ class Duration(Spec):
 
 
 @dataclass(frozen=True, eq=False)
-class Answers(Spec):
+class Answers(OfRows):
     """The latest answers, one a respondent: their mean, the mean change, or how many are low.
 
     ``number``: ``mean``, ``change`` (latest less the one before, mean over those with two), ``low`` (latest at
     most `at_most`), ``low_in_role`` (those by a contact who holds one of `roles` on the date).
     """
 
-    rows: Rows
     by: str
     column: str
     window_days: int
@@ -321,35 +298,23 @@ class Answers(Spec):
     roles: tuple[str, ...] = ()
 
     @property
-    def table(self) -> str:
-        return self.rows.table
-
-    @property
     def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
         own = RowsWanted(self.table, (self.rows.any_of,), (self.by, self.column), ordered=True)
         holders = RowsWanted("contacts", (), CONTACT_COLUMNS, ordered=True)
         return (own, holders) if self.number == "low_in_role" else (own,)
 
     def numbers(self, scope: Scope) -> Floats:
-        """Order each respondent's answers as they were known on each date."""
+        """Of each respondent the latest, as known on each date; nameless ones are one respondent."""
         rows = scope.rows(self.table)
         answer, by = rows.numbers[self.column], rows.codes(self.by)
-        chosen = rows.matching(self.rows.any_of) & ~np.isnan(answer)
-        if self.number == "change":  # nameless answers are no pair
-            chosen = chosen & (by >= 0)
-        mask = rows.known & scope.calendar.within(rows.occurred, self.window_days)
-        some = np.flatnonzero(chosen & (mask != 0))
-        row, cells = scope.expanded(rows.account[some], mask[some])
-        row = some[row]
-        order = oldest_first(rows, row, cells, by[row])
-        row, cells = row[order], cells[order]
-        who = numbered([cells, by[row] + 1])
+        row, ordered, who = scope.kept(
+            ("answers", self.table, self.chosen, self.by, self.column, self.window_days), self._in_order
+        )
         last = np.flatnonzero(lasts(who))
-        latest, cells = answer[row[last]], cells[last]
-        if self.number == "change":
-            paired = ~firsts(who)[last]
-            change = latest[paired] - answer[row[last[paired] - 1]]
-            return _means(cells[paired], change, scope.cells)
+        if self.number == "change":  # nameless answers are no pair
+            paired = last[~firsts(who)[last] & (by[row[last]] >= 0)]
+            return _means(ordered[paired], answer[row[paired]] - answer[row[paired - 1]], scope.cells)
+        latest, cells = answer[row[last]], ordered[last]
         if self.number == "mean":
             return _means(cells, latest, scope.cells)
         low = latest <= self.at_most
@@ -363,14 +328,26 @@ class Answers(Spec):
         count = sums(cells, None, scope.cells)
         return np.where(count > 0, sums(cells, low.astype(np.float64), scope.cells), np.nan)
 
+    def _in_order(self, scope: Scope) -> tuple[Ints, Ints, Ints]:
+        """Rows, their cells and their respondents on each date, in order of those and of time."""
+        rows = scope.rows(self.table)
+        by = rows.codes(self.by)
+        mask = rows.known & scope.calendar.within(rows.occurred, self.window_days)
+        some = np.flatnonzero(rows.matching(self.chosen) & ~np.isnan(rows.numbers[self.column]) & (mask != 0))
+        row, cells = scope.expanded(rows.account[some], mask[some])
+        row = some[row]
+        order = oldest_first(rows, row, cells, by[row])
+        row, cells = row[order], cells[order]
+        return row, cells, numbered([cells, by[row] + 1])
+
 
 CONTACT_COLUMNS = ("contact_id", "role", "title", "valid_from", "valid_to", "successor_id")
 
 
 def _means(cells: Ints, values: Floats, size: int) -> Floats:
-    count = sums(cells, None, size)
+    count, order = sums(cells, None, size), np.argsort(values)  # added up in one order, whoever answered first
     with np.errstate(invalid="ignore"):
-        return sums(cells, values, size) / count  # 0 / 0: nobody
+        return sums(cells[order], values[order], size) / count  # 0 / 0: nobody
 
 
 def oldest_first(rows: RowFrame, row: Ints, *within: Ints) -> Ints:
@@ -379,16 +356,11 @@ def oldest_first(rows: RowFrame, row: Ints, *within: Ints) -> Ints:
 
 
 @dataclass(frozen=True, eq=False)
-class ActiveBlocks(Spec):
+class ActiveBlocks(OfRows):
     """In how many of the `of_blocks` blocks of `block_days` that end with the last row there are rows."""
 
-    rows: Rows
     of_blocks: int
     block_days: int
-
-    @property
-    def table(self) -> str:
-        return self.rows.table
 
     @property
     def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
@@ -397,7 +369,7 @@ class ActiveBlocks(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """The last row differs from date to date, so the rows are expanded to dates first."""
         rows = scope.rows(self.table)
-        chosen = np.flatnonzero(rows.matching(self.rows.any_of) & (rows.known != 0))
+        chosen = np.flatnonzero(rows.matching(self.chosen) & (rows.known != 0))
         row, cells = scope.expanded(rows.account[chosen], rows.known[chosen])
         occurred = rows.occurred[chosen[row]]
         last = largest(cells, occurred, scope.cells)

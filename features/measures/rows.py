@@ -5,17 +5,18 @@ Times are fetched as seconds since 1970, dates as days since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from features.catalogue.schema import Between, Filter
 from features.measures.calendar import Calendar, Floats, Ints
-from features.measures.frames import Filters, RowFrame, Spec, Texts
+from features.measures.frames import Filters, RowFrame, Spec, Texts, told
 
 MOMENTS = ("occurred_at", "known_from", "known_until")
 
@@ -76,18 +77,40 @@ def selected(rows: ir.Table, asked: Asked) -> ir.Table:
     return rows.select(**columns)
 
 
-def row_frame(
-    fetched: pa.Table, asked: Asked, calendar: Calendar, account_known_from: Callable[[], Floats] | None
-) -> RowFrame:
-    """Arrange fetched rows; a row of an account counts only once the account itself is known."""
-    account = fetched["a"].to_numpy().astype(np.int64)
-    moments = {
-        name: floats(fetched[name]) if name in fetched.column_names else np.full(len(account), np.nan)
-        for name in MOMENTS
-    }
-    known = calendar.below(moments["known_until"]) & ~calendar.below(moments["known_from"])
-    if account_known_from is not None:
-        known &= ~calendar.below(account_known_from()[account])
+@dataclass(frozen=True)
+class TableRows:
+    """Rows of one table, before it is asked at which dates they count; attributes as in a :class:`RowFrame`."""
+
+    account: Ints
+    moments: Mapping[str, Floats]  # those of MOMENTS that the table has
+    matches: Mapping[str, npt.NDArray[np.bool_]]
+    numbers: Mapping[str, Floats]
+    texts: Mapping[str, Texts]
+    key_rank: Ints
+
+    def frame(self, calendar: Calendar, account_known_from: Callable[[], Floats] | None) -> RowFrame:
+        """Return them with their dates; one of an account counts only once the account itself is known."""
+        moments, account = self.moments, self.account
+        known = calendar.below(moments["known_until"]) & ~calendar.below(moments["known_from"])
+        if account_known_from is not None:
+            known &= ~calendar.below(account_known_from()[account])
+        occurred = moments.get("occurred_at")
+        return RowFrame(
+            calendar,
+            account,
+            np.full(len(account), np.nan) if occurred is None else occurred,
+            moments["known_from"],
+            moments["known_until"],
+            known,
+            self.matches,
+            self.numbers,
+            self.texts,
+            self.key_rank,
+        )
+
+
+def table_rows(fetched: pa.Table, asked: Asked) -> TableRows:
+    """Return the rows that a query of :func:`selected` fetched."""
     numbers, texts = {}, {}
     for place, name in enumerate(asked.columns):
         column = fetched[f"c{place}"]
@@ -95,17 +118,13 @@ def row_frame(
             texts[name] = coded(column)
         else:
             numbers[name] = floats(column)
-    return RowFrame(
-        calendar,
-        account,
-        moments["occurred_at"],
-        moments["known_from"],
-        moments["known_until"],
-        known,
-        {repr(one): fetched[f"f{place}"].to_numpy() > 0 for place, one in enumerate(asked.filters)},
+    return TableRows(
+        fetched["a"].to_numpy().astype(np.int64),
+        {name: floats(fetched[name]) for name in MOMENTS if name in fetched.column_names},
+        {told(one): fetched[f"f{place}"].to_numpy() > 0 for place, one in enumerate(asked.filters)},
         numbers,
         texts,
-        ranks(fetched["row_key"]) if asked.ordered else np.zeros(0, dtype=np.int64),
+        ranks(coded(fetched["row_key"])) if asked.ordered else np.zeros(0, dtype=np.int64),
     )
 
 
@@ -126,9 +145,8 @@ def coded(column: pa.ChunkedArray) -> Texts:
     return Texts(codes, tuple(encoded.dictionary.to_pylist()))
 
 
-def ranks(column: pa.ChunkedArray) -> Ints:
+def ranks(texts: Texts) -> Ints:
     """The place of each text in order of its bytes; equal texts, equal places."""
-    texts = coded(column)
     place = np.empty(len(texts.values), dtype=np.int64)
     place[sorted(range(len(place)), key=texts.values.__getitem__)] = np.arange(len(place))
     return place[texts.codes] if len(place) else texts.codes

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from features.measures.calendar import Calendar, Floats, Ints, Masks, at_dates
-from features.measures.frames import Counted, Demand, Filters, Frame, RowFrame
+from features.catalogue.schema import Aggregate, Rows
+from features.measures.calendar import Calendar, Floats, Ints, Masks
+from features.measures.frames import Counted, Demand, Filters, Frame, RowFrame, Spec, Together, told
 from features.measures.groups import sums
 
 Kept = TypeVar("Kept")
@@ -50,6 +51,47 @@ class Quantity(Protocol):
         """Shape (cells,): its value for each account and date, NaN where there is nothing to tell it from."""
 
 
+@dataclass(frozen=True, eq=False)
+class OfRows(Spec):
+    """A quantity of some rows of a table."""
+
+    rows: Rows
+
+    @property
+    def table(self) -> str:
+        """The rows' table."""
+        return self.rows.table
+
+    @cached_property
+    def chosen(self) -> str:
+        """The text of the filters."""
+        return told(self.rows.any_of)
+
+
+@dataclass(frozen=True, eq=False)
+class OfAggregate(Spec):
+    """A quantity of the rows of an aggregate."""
+
+    aggregate: Aggregate
+
+    @property
+    def table(self) -> str:
+        """The rows' table."""
+        return self.aggregate.table
+
+    @cached_property
+    def chosen(self) -> str:
+        """The text of the filters."""
+        return told(self.aggregate.any_of)
+
+
+class Reference(Hashable, Protocol):
+    """A quantity that compares with what everyone has."""
+
+    def of_everyone(self, everyone: Scope) -> Any:
+        """Return what it compares with, worked out for all accounts at once."""
+
+
 class Frames(Protocol):
     """Where a scope finds its rows."""
 
@@ -74,6 +116,9 @@ class Scope:
     everyone
         The scope of all accounts at the midnights with which the dates' days begin, in the same places, for
         reference values; the scope itself if it has all.
+    together
+        Of one account, whose rows are few: the demands that each one is counted together with. It takes their
+        rows as many times as there are demands, and a tenth of the calls.
     """
 
     calendar: Calendar
@@ -82,6 +127,7 @@ class Scope:
     connected: frozenset[str]
     frames: Frames
     everyone_else: Callable[[], Scope] | None = None
+    together: Mapping[Demand, Together] = field(default_factory=dict)
     _kept: dict[Hashable, Any] = field(default_factory=dict)
 
     @cached_property
@@ -121,15 +167,29 @@ class Scope:
         found: Kept = self._kept[name]
         return found
 
+    def reference(self, quantity: Reference) -> Any:
+        """Return what a quantity compares with, made once for all accounts."""
+        return self.everyone.kept(quantity, quantity.of_everyone)
+
     def expanded(self, account: Ints, mask: Masks) -> tuple[Ints, Ints]:
         """Expand rows to their dates: the row's place, and its cell."""
-        if len(self.calendar) == 1:
-            only: Ints = mask.nonzero()[0]
-            return only, account[only]
-        rows, places = at_dates(mask)
-        return rows, account[rows] * len(self.calendar) + places
+        return self.calendar.expanded(account, mask)
 
-    def total(self, counted: Counted) -> Floats:
-        """Shape (cells,): the amounts added up; 0 without any."""
+    def total(self, demand: Demand) -> Floats:
+        """Shape (cells,): the amounts of a demand added up; 0 without any."""
+        frame, alike = self.frame(demand.table), self.together.get(demand)
+        if alike is None:
+            return self.added(frame.counted(demand))
+        if demand not in self._kept:
+            assert isinstance(frame, RowFrame)  # whoever has demands counted together has their rows
+            count = len(alike.demands)
+            added = self.added(frame.counted_together(alike, self.accounts), count).reshape(count, -1)
+            self._kept.update(zip(alike.demands, added, strict=True))
+        found: Floats = self._kept[demand]
+        return found
+
+    def added(self, counted: Counted, demands: int = 1) -> Floats:
+        """Shape (demands * cells,): the amounts added up; 0 without any."""
         rows, cells = self.expanded(counted.account, counted.mask)
-        return sums(cells, counted.amount[rows], self.cells)
+        amount = None if counted.amount is None else counted.amount[rows]
+        return sums(cells, amount, demands * self.cells)

@@ -7,6 +7,8 @@ Contracts are state: they count once recorded, also those that begin later. A co
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +50,11 @@ class Agreements:
 
     def take(self, rows: Mask | Ints) -> Agreements:
         """Return the chosen rows."""
-        columns = {one.name: getattr(self, one.name) for one in fields(self)}
-        return Agreements(**{name: c if name == "plans" else c[rows] for name, c in columns.items()})
+        return Agreements(*(column[rows] for column in self._columns), self.plans)  # type: ignore[call-arg]
+
+    @cached_property
+    def _columns(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in COLUMNS)
 
     def in_force(self, day: Floats) -> Mask:
         """Return whether each contract has begun by the day and not ended before it."""
@@ -59,6 +64,9 @@ class Agreements:
         """Return a column of amounts."""
         values: Floats = getattr(self, column)
         return values
+
+
+COLUMNS = tuple(one.name for one in fields(Agreements) if one.name != "plans")
 
 
 def agreements(scope: Scope) -> Agreements:
@@ -108,6 +116,24 @@ def _service_start(scope: Scope) -> Floats:
     ended_before[1:] = np.where(new[1:], -np.inf, reached[:-1])
     fresh = begun.start > ended_before + scope.grace_days + 1
     return largest(begun.cell[fresh], begun.start[fresh], scope.cells)
+
+
+def in_service(scope: Scope) -> Mask:
+    """Shape (cells,): whether the account is known and has a contract in force, or will renew late.
+
+    Late: the last contract ended within the grace, and nobody gave notice. Without a contracts table: every
+    account known whose ``customer_since`` is empty or not later.
+    """
+    rows = scope.rows("accounts")
+    row, cells = scope.expanded(rows.account, rows.known)
+    here = np.zeros(scope.cells, dtype=bool)
+    if "contracts" not in scope.connected:
+        here[cells] = ~(rows.numbers["customer_since"][row] > scope.day[cells])
+        return here
+    here[cells] = True
+    known = facts(scope)
+    late = (known.last_end >= scope.day - scope.grace_days) & ~known.under_notice
+    return here & ((known.in_force > 0) | late)
 
 
 @dataclass(frozen=True)

@@ -129,12 +129,12 @@ class _Check:
             name_accounts(self.session, whole["accounts"])
         except (KeyError, KeepsightError, duckdb.Error):
             # Said elsewhere. Without accounts no row's account can be judged: take all that the tables name.
-            self.session.connection.execute("CREATE OR REPLACE TABLE account_ids (account_id VARCHAR)")
+            self.session.connection.execute("CREATE OR REPLACE TABLE _account_ids (account_id VARCHAR)")
             for one in whole.values():
                 if "account_id" in one.raw_name and one.table != "accounts":
                     with contextlib.suppress(duckdb.Error):
                         self.session.connection.execute(
-                            f"INSERT INTO account_ids SELECT DISTINCT account_id FROM ({read_columns(one)})"
+                            f"INSERT INTO _account_ids SELECT DISTINCT account_id FROM ({read_columns(one)})"
                         )
 
     def _unreadable(self, table: str, sentence: str) -> None:

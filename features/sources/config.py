@@ -86,6 +86,9 @@ class Connection(_Strict):
         passwords do not belong into files.
     master, config, folder
         Spark: where it runs, further settings, and the folder (that all its machines see) for working tables.
+    memory_limit
+        What the embedded DuckDB, which reads every row, may hold in memory before it writes to its temporary
+        folder: ``"700MB"``, ``"8GB"``.
     """
 
     engine: Literal["duckdb", "postgresql", "spark"] = "duckdb"
@@ -94,11 +97,12 @@ class Connection(_Strict):
     master: str = "local[*]"
     config: Mapping[str, str] = {}
     folder: str | None = None
+    memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] = "2GB"
 
     @model_validator(mode="after")
     def _only_what_the_engine_asks(self) -> Connection:
         asked = _ASKED_BY_ENGINE[self.engine]
-        for name in sorted(self.model_fields_set - asked - {"engine"}):
+        for name in sorted(self.model_fields_set - asked - {"engine", "memory_limit"}):
             others = [engine for engine, keys in _ASKED_BY_ENGINE.items() if name in keys]
             raise ValueError(f'{name} is for engine = "{others[0]}", and the engine is "{self.engine}"')
         if self.engine == "postgresql" and (self.url is None) == (self.url_env is None):

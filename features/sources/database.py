@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import ibis
     import ibis.expr.types as ir
 
-_CHOSEN = "chosen_accounts"
+_CHOSEN = "_chosen_accounts"
 _IBIS_TYPES = {
     ColumnType.TEXT: "string",
     ColumnType.INTEGER: "int64",

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from features.sources.delivery import Delivered
     from features.sources.session import Workshop
 
-COVERAGE = "coverage"
+COVERAGE = "_coverage"
 ALWAYS, NEVER = dt.datetime(1900, 1, 1), dt.datetime(9999, 12, 31)
 Spell = tuple[dt.datetime, dt.datetime, dt.date]  # known from, known until, first day
-_TAKEN = "coverage_taken"
+_TAKEN = "_coverage_taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +95,24 @@ def _rows_that_may_be_first(table: str, day: str) -> str:
     """
     kept = f"FROM {table} WHERE known_until = {sql.NEVER}"
     return f"""
-        WITH days AS (
+        WITH _days AS (
             SELECT CAST(known_from AS DATE) AS known, min({day}) AS first_day {kept}
             GROUP BY CAST(known_from AS DATE)
-        ), new_first_days AS ({_earlier_than_all_before("days")}
-        ), moments AS (
+        ), _new_first_days AS ({_earlier_than_all_before("_days")}
+        ), _moments AS (
             SELECT known_from AS known, min({day}) AS first_day {kept}
-            AND CAST(known_from AS DATE) IN (SELECT known FROM new_first_days) GROUP BY known_from
-        ), steps AS ({_earlier_than_all_before("moments")}
-        ), both_kinds AS (
-            SELECT known AS known_from, {sql.NEVER} AS known_until, first_day, first_day AS step FROM steps
+            AND CAST(known_from AS DATE) IN (SELECT known FROM _new_first_days) GROUP BY known_from
+        ), _steps AS ({_earlier_than_all_before("_moments")}
+        ), _both_kinds AS (
+            SELECT known AS known_from, {sql.NEVER} AS known_until, first_day, first_day AS step FROM _steps
             UNION ALL
             SELECT known_from, known_until, min({day}) AS first_day, CAST(NULL AS DATE) AS step
             FROM {table} WHERE known_until < {sql.NEVER} GROUP BY known_from, known_until
-        ), compared AS (
+        ), _compared AS (
             SELECT known_from, known_until, first_day, step, min(step) OVER (ORDER BY known_from) AS first_by_then
-            FROM both_kinds
+            FROM _both_kinds
         )
-        SELECT known_from, known_until, first_day FROM compared
+        SELECT known_from, known_until, first_day FROM _compared
         WHERE step IS NOT NULL OR first_by_then IS NULL OR first_day < first_by_then
     """
 

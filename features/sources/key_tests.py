@@ -29,7 +29,7 @@ def key_problems(session: Session, delivered: Delivered, normalised: str) -> Ite
     row = f"row({', '.join(content(delivered))})"
     chosen = f"SELECT hash(row_key) AS h FROM {normalised} GROUP BY h HAVING count(*) > 1"
     session.connection.execute(
-        "CREATE OR REPLACE TEMP TABLE repeated AS "
+        "CREATE OR REPLACE TEMP TABLE _repeated AS "
         "SELECT *, count(*) OVER same_key AS moments, sum(rows) OVER same_key AS in_all "
         f"FROM (SELECT row_key, recorded_at, count(*) AS rows, count(DISTINCT {row}) AS different "
         f"FROM {normalised} WHERE hash(row_key) IN ({chosen}) GROUP BY row_key, recorded_at) "
@@ -50,7 +50,7 @@ def key_problems(session: Session, delivered: Delivered, normalised: str) -> Ite
 
 def _moved(session: Session, delivered: Delivered, normalised: str) -> Iterator[Problem]:
     moved = session.rows(
-        f"SELECT row_key FROM {normalised} WHERE row_key IN (SELECT row_key FROM repeated WHERE moments > 1) "
+        f"SELECT row_key FROM {normalised} WHERE row_key IN (SELECT row_key FROM _repeated WHERE moments > 1) "
         "GROUP BY row_key HAVING count(DISTINCT account_id) > 1 ORDER BY row_key"
     )
     if moved:
@@ -62,10 +62,10 @@ def _moved(session: Session, delivered: Delivered, normalised: str) -> Iterator[
 def _found(
     session: Session, delivered: Delivered, code: str, condition: str, rows: str, sentence: str
 ) -> Iterator[Problem]:
-    count, keys = session.row(f"SELECT sum({rows}), count(DISTINCT row_key) FROM repeated WHERE {condition}")
+    count, keys = session.row(f"SELECT sum({rows}), count(DISTINCT row_key) FROM _repeated WHERE {condition}")
     if not keys:
         return
-    sample = session.rows(f"SELECT DISTINCT row_key FROM repeated WHERE {condition} ORDER BY row_key LIMIT 3")
+    sample = session.rows(f"SELECT DISTINCT row_key FROM _repeated WHERE {condition} ORDER BY row_key LIMIT 3")
     by_content = not delivered.key
     shown = [] if by_content else [short(str(key)) for (key,) in sample]
     yield kinds()[code].found(

@@ -10,7 +10,7 @@ from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
 from features.sources.csv_files import is_csv
 from features.sources.delivery import Delivered
 
-ACCOUNT_IDS = "account_ids"  # every account that the company ever delivered
+ACCOUNT_IDS = "_account_ids"  # every account that the company ever delivered
 _RECORDED = ColumnContract(type=ColumnType.TIME)
 
 

@@ -106,7 +106,6 @@ class Session:
         self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
             str(self.place / "tables.duckdb"),
             config={
-                "threads": 2,
                 "memory_limit": memory_limit,
                 "temp_directory": str(self.place / "spilled"),
                 "preserve_insertion_order": False,
@@ -162,16 +161,16 @@ class Session:
 
     def put(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows at hand."""
-        self.connection.register("given_rows", rows)
-        self.store(name, "SELECT * FROM given_rows")
-        self.connection.unregister("given_rows")
+        self.connection.register("_given_rows", rows)
+        self.store(name, "SELECT * FROM _given_rows")
+        self.connection.unregister("_given_rows")
 
     def replace(self, name: str, condition: str, select: str) -> None:
         """Put the rows of a select in place of those for which a condition holds; only those are written."""
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE replacing AS {select}")
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE _replacing AS {select}")
         self.connection.execute(f"DELETE FROM {sql.name(name)} WHERE {condition}")
-        self.connection.execute(f"INSERT INTO {sql.name(name)} BY NAME SELECT * FROM replacing")
-        self.connection.execute("DROP TABLE replacing")
+        self.connection.execute(f"INSERT INTO {sql.name(name)} BY NAME SELECT * FROM _replacing")
+        self.connection.execute("DROP TABLE _replacing")
 
     def keep(self, name: str, condition: str) -> None:
         """Keep the rows for which a condition holds."""

@@ -10,7 +10,7 @@ from features.sources import sql
 if TYPE_CHECKING:
     from features.sources.session import Workshop
 
-_REPEATED = "repeated_keys"
+_REPEATED = "_repeated_keys"
 
 
 def end_replaced_rows(workshop: Workshop, table: str, content: Sequence[str]) -> None:
@@ -47,16 +47,16 @@ def _versions(table: str, chosen: str, columns: Sequence[str], content: Sequence
     order = ", ".join(f"{column} DESC NULLS LAST" for column in content)
     same = " AND ".join(f"{column} IS NOT DISTINCT FROM lag({column}) OVER w" for column in content)
     return f"""
-        WITH placed AS (
-            SELECT {kept}, row_number() OVER (PARTITION BY row_key, recorded_at ORDER BY {order}) AS place
+        WITH _placed AS (
+            SELECT {kept}, row_number() OVER (PARTITION BY row_key, recorded_at ORDER BY {order}) AS _place
             FROM {sql.name(table)} WHERE {chosen}
-        ), compared AS (
-            SELECT {kept}, row_number() OVER w AS version, {same} AS repeats_the_one_before
-            FROM placed WHERE place = 1 WINDOW w AS (PARTITION BY row_key ORDER BY recorded_at)
-        ), ended AS (
-            SELECT {kept}, lead(recorded_at) OVER (PARTITION BY row_key ORDER BY recorded_at) AS replaced_at
-            FROM compared WHERE version = 1 OR NOT repeats_the_one_before
+        ), _compared AS (
+            SELECT {kept}, row_number() OVER w AS _version, {same} AS _repeats
+            FROM _placed WHERE _place = 1 WINDOW w AS (PARTITION BY row_key ORDER BY recorded_at)
+        ), _ended AS (
+            SELECT {kept}, lead(recorded_at) OVER (PARTITION BY row_key ORDER BY recorded_at) AS _replaced_at
+            FROM _compared WHERE _version = 1 OR NOT _repeats
         )
-        SELECT {kept}, coalesce(replaced_at, {sql.NEVER}) AS known_until
-        FROM ended WHERE known_from < coalesce(replaced_at, {sql.NEVER})
+        SELECT {kept}, coalesce(_replaced_at, {sql.NEVER}) AS known_until
+        FROM _ended WHERE known_from < coalesce(_replaced_at, {sql.NEVER})
     """

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from tests.bench.data import Company, write_company
 from tests.bench.environment import featuretools_python
 from tests.bench.equality import compared, report
-from tests.bench.measuring import Result, contender, ratios_of_rounds, result, rounds
+from tests.bench.measuring import Result, contender, measured, ratios_of_rounds, result, rounds
+from tests.features.engines.server import postgresql_server
 
 KEEPSIGHT, PANDAS, TUNED, FLOOR, NEEDED = "Keepsight", "pandas", "pandas, tuned", "floor", "floor, needed columns"
 SUBSET, FEATURETOOLS, SIXTEEN = "Keepsight, its measures", "Featuretools", "pandas, 16 columns"
 FASTER, CPU, CPU_GROWTH, GIB = "times as fast (wall)", "times the floor (CPU)", "times the CPU", "GiB at its peak"
+MS, SERVER = "ms", "KEEPSIGHT_BENCH_POSTGRESQL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ ASKED: Mapping[str, Asked] = {
     "CPU 50M over 10M": Asked(at_most=4.5),
     "memory, 50M": Asked(at_most=1.5),
     "memory, 100M": Asked(at_most=4),
+    "one account on DuckDB, vector, 10M": Asked(at_most=15),
+    "one account on PostgreSQL, vector, 10M": Asked(at_most=2),
 }
 
 
@@ -161,13 +170,46 @@ def baseline(setting: Setting) -> Iterator[Result]:
     yield result("pandas, 16 columns, 10M", seconds, "seconds (wall)", "--compare baseline")
 
 
-# A comparison is a function that yields results. The one for one account now (p50 on DuckDB and PostgreSQL with
-# 10M events stored) belongs here, as `one_account`, with its limits in ASKED.
+def one_account(setting: Setting) -> Iterator[Result]:
+    """One account now, on DuckDB and on PostgreSQL: milliseconds of the prepared query, and of the whole vector.
+
+    On the server that :data:`SERVER` names, else on one of our own, if its programs are installed.
+    """
+    for size in setting.sizes[-1:]:
+        folder = setting.company(size)
+        with postgresql(os.environ.get(SERVER)) as address:
+            for engine, more in (("DuckDB", ()), ("PostgreSQL", (address,))):
+                out = setting.folder / f"{size} one account on {engine}.json"
+                measured(contender(engine, "one_account", folder, out, *more).command)
+                for done, took in json.loads(out.read_text(encoding="utf-8")).items():
+                    found = result(
+                        f"one account on {engine}, {done}, {size}",
+                        took,
+                        MS,
+                        f"--compare one_account --sizes {size}",
+                    )
+                    setting.say(f"{found.name}: p50 {found.ratio:.2f} ms, load {os.getloadavg()[0]:.1f}")
+                    yield found
+                    yield replace(found, name=f"{found.name}, p99", ratio=float(np.percentile(took, 99)))
+
+
+@contextmanager
+def postgresql(address: str | None) -> Iterator[str]:
+    """Give the address of a server: the one named, else a new one."""
+    if address is not None:
+        yield address
+        return
+    with postgresql_server() as own:
+        yield own
+
+
+# A comparison is a function that yields results.
 COMPARISONS: dict[str, Callable[[Setting], Iterator[Result]]] = {
     "pandas": pandas,
     "featuretools": featuretools,
     "growth": growth,
     "limit": limit,
     "baseline": baseline,
+    "one_account": one_account,
 }
 BY_DEFAULT = ("pandas", "featuretools")

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from tests.bench import floor, pandas_contender, run
+from features.now import Now
+from tests.bench import floor, one_account, pandas_contender, run
 from tests.bench.comparisons import COMPARISONS, Asked, Setting, ValuesDifferError, must_equal
 from tests.bench.data import SIDE_TABLES, Company, write_company
 from tests.bench.equality import compared
@@ -34,6 +35,19 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench") / "small"
     write_company(folder, SMALL)
     return folder
+
+
+def test_single_accounts_are_timed_once_their_vectors_are_those_of_a_snapshot(company: Path) -> None:
+    took = one_account.one_by_one(company, accounts=5)
+    assert {done: len(each) for done, each in took.items()} == {one_account.QUERY: 5, one_account.VECTOR: 5}
+    assert all(milliseconds > 0 for each in took.values() for milliseconds in each)
+
+
+def test_a_single_account_with_another_vector_ends_the_run(company: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Now.vector
+    monkeypatch.setattr(Now, "vector", lambda now, account, *asked: honest(now, "somebody else", *asked))
+    with pytest.raises(AssertionError, match="another vector now"):
+        one_account.one_by_one(company, accounts=5)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +238,9 @@ def test_other_values_end_the_run_with_an_error(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setitem(COMPARISONS, "pandas", differing)
     shown = CliRunner().invoke(run.app, ["--compare", "pandas", "--home", str(tmp_path)])
+    assert isinstance(shown.exception, SystemExit)
     assert shown.exit_code == 1
+    assert "usage_trend differs" in shown.output
 
 
 def test_an_unknown_comparison_is_refused_by_name(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.oracle.contacts import contact_lost
 from tests.oracle.coverage import CannotSayError, days_between
 from tests.oracle.delivery import must_be_delivered
 from tests.oracle.question import Question
-from tests.oracle.rows import covered_number, number, rows_of, span_of, window
+from tests.oracle.rows import covered_number, must_cover, number, rows_of, span_of, window
 
 Condition = Callable[[Question, Any], bool]
 
@@ -62,7 +62,7 @@ def above_own_rate(q: Question, condition: schema.AboveOwnRate) -> bool:
     assert recent is not None, "such an aggregate has a window"
     before = window(recent[0], condition.baseline_days)
     feed = q.view.feed(condition.aggregate.table)
-    q.view.must_cover(condition.aggregate.table, recent)
+    must_cover(q.view, condition.aggregate)
     recent_days, before_days = (len(feed.covered(days_between(*span))) for span in (recent, before))
     if before_days < condition.minimum_baseline_days:
         raise CannotSayError(UnknownReason.HISTORY_TOO_SHORT)

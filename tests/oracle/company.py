@@ -172,7 +172,7 @@ class Known:
             row = version_in_force(table, versions, self.as_of)
             if row is None or (occurred and row[occurred] > self.as_of):
                 continue
-            if row.get("account_id") is not None and row["account_id"] not in accounts:
+            if row.get("account_id") is not None and row["account_id"] not in accounts and table != "feeds":
                 continue  # of an account that nobody had heard of yet
             by_account[None].append(row)
             if row.get("account_id") is not None:

@@ -26,13 +26,17 @@ def days_between(start: dt.datetime, end: dt.datetime) -> list[dt.date]:
 
 
 class Feed:
-    """The days of one table that were delivered for one account, as known at one moment."""
+    """The days of one table that were delivered for one account, as known at one moment.
+
+    What is said of the account itself replaces what is said of all.
+    """
 
     def __init__(self, known: Known, table: str, account_id: str, service_start: dt.date | None) -> None:
         self.service_start = service_start
         named = [row for row in known.rows("feeds") if row["table"] == table]
-        mine = [row for row in named if row.get("account_id") in (None, account_id)]
-        self.spells = [(row["covered_from"], row["covered_to"] or dt.date.max) for row in mine]
+        own, of_all = ([row for row in named if row.get("account_id") == whose] for whose in (account_id, None))
+        said = own or of_all
+        self.spells = [(row["covered_from"], row["covered_to"] or dt.date.max) for row in said]
         if not named and (first := first_day(known, table)):
             self.spells = [(first, dt.date.max)]
 
@@ -40,8 +44,8 @@ class Feed:
         return any(first <= day <= last for first, last in self.spells)
 
     def days_until(self, as_of: dt.datetime) -> list[dt.date]:
-        """Every day since the feed's first."""
-        first = min((first for first, _ in self.spells), default=as_of.date() - ONE_DAY)
+        """Every day since the feed's first; yesterday where it has not begun."""
+        first = min([as_of.date() - ONE_DAY, *(first for first, _ in self.spells)])
         return days_between(dt.datetime.combine(first, dt.time()), as_of)
 
     def asked(self, days: list[dt.date]) -> list[dt.date]:

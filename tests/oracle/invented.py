@@ -31,6 +31,7 @@ class Maker:
     rng: random.Random
     dates: Sequence[dt.datetime]
     tables: dict[str, list[Row]] = field(default_factory=dict)
+    edges: Sequence[int] = EDGES
 
     def chance(self, share: float) -> bool:
         return self.rng.random() < share
@@ -38,7 +39,7 @@ class Maker:
     def moment(self, span_days: int = 700) -> dt.datetime:
         """A moment near an edge of some window, or anywhere in the span before the last date."""
         if self.chance(0.5):
-            edge = self.rng.choice(self.dates) - ONE_DAY * self.rng.choice(EDGES)
+            edge = self.rng.choice(self.dates) - ONE_DAY * self.rng.choice(self.edges)
             return edge + self.rng.choice((-1, 0, 0, 1)) * self.rng.choice((A_SECOND, ONE_DAY / 2))
         seconds = self.rng.randrange(span_days * 86_400)
         return max(self.dates) + 20 * ONE_DAY - dt.timedelta(seconds=seconds)
@@ -82,6 +83,7 @@ def invented_company(
     without: Sequence[str] = (),
     dated: bool = True,
     feeds: bool = True,
+    edges: Sequence[int] = EDGES,
 ) -> Company:
     """Make a company of so many accounts, to be asked about on `dates`.
 
@@ -93,8 +95,10 @@ def invented_company(
         Whether rows say when they were recorded.
     feeds
         Whether a feeds table says what was delivered.
+    edges
+        Days before each date near which rows lie.
     """
-    make = Maker(random.Random(seed), dates)
+    make = Maker(random.Random(seed), dates, edges=edges)
     for number in range(accounts):
         _account(make, f"A{number:03}")
     _plans(make)
@@ -159,7 +163,7 @@ def _own(account: str, row: Row) -> Row:
 
 def _contracts(make: Maker, account: str) -> None:
     rng = make.rng
-    start = max(make.dates).date() - ONE_DAY * rng.choice((*EDGES, 59, 89, 364, 364, 400, 500, 700, 900))
+    start = max(make.dates).date() - ONE_DAY * rng.choice((*make.edges, 59, 89, 364, 364, 400, 500, 700, 900))
     for number in range(rng.randrange(0, 4)):
         length = rng.choice((30, 90, 180, 365, 365, 366, 730))
         end = start + ONE_DAY * (length - 1)

@@ -22,10 +22,10 @@ from tests.oracle.rows import (
     in_window,
     is_open_at,
     matches,
+    must_cover,
     number,
     occurred_at,
     rows_of,
-    span_of,
     window,
 )
 
@@ -33,7 +33,7 @@ Measure = Callable[[Question, Any], float]
 
 
 def aggregate(q: Question, measure: schema.AggregateMeasure) -> float:
-    q.view.must_cover(measure.aggregate.table, span_of(q.view, measure.aggregate))
+    must_cover(q.view, measure.aggregate)
     rows = rows_of(q.view, measure.aggregate)
     if measure.aggregate.of == "mean":
         (column,) = measure.aggregate.columns

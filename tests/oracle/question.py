@@ -80,7 +80,7 @@ class Question:
         then = self.of_the_day()
         span = window(then.as_of, measure.window_days, measure.until_days_ago)
         by_plan: Mapping[str | None, set[Any]] = then.once(
-            ("offered", span), lambda: then.shown_by_plan(measure, span)
+            ("offered", repr(measure), span), lambda: then.shown_by_plan(measure, span)
         )
         return by_plan.get(plan, set())
 
@@ -104,7 +104,7 @@ class Question:
             lengths = durations(measure.rows.table, rows, span)
             return median(lengths) if lengths else None
 
-        value: float | None = then.once(("median", measure.rows.table, span), work_out)
+        value: float | None = then.once(("median", repr(measure), span), work_out)
         return value
 
     def answers_by(

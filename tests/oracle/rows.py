@@ -145,8 +145,8 @@ def rows_of(view: View, aggregate: Aggregate, span: Window | None = None) -> lis
     ]
 
 
-def covered_number(view: View, aggregate: Aggregate) -> float:
-    """The aggregate in its window, every day of which was delivered.
+def must_cover(view: View, aggregate: Aggregate) -> None:
+    """Every day of the aggregate's window.
 
     Who was first seen long ago can be told only if as much was delivered before the window.
     """
@@ -154,6 +154,11 @@ def covered_number(view: View, aggregate: Aggregate) -> float:
     if span and since:
         span = (span[0] - ONE_DAY * since.days, span[1])
     view.must_cover(aggregate.table, span)
+
+
+def covered_number(view: View, aggregate: Aggregate) -> float:
+    """The aggregate in its window, every day of which was delivered."""
+    must_cover(view, aggregate)
     return number(aggregate, rows_of(view, aggregate))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 from typing import Any
@@ -29,6 +30,21 @@ def asked(client: TestClient, **question: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
+
+
+def test_nothing_is_compiled_for_a_request_about_an_account(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object, **options: object) -> None:
+        raise AssertionError("compiled for a request")
+
+    backend = desk_of(client).company._database.engine.ibis
+    for compiles in ("compile", "to_pyarrow"):
+        monkeypatch.setattr(backend, compiles, refuse)
+    on_another_day = f"{desk_of(client).book.as_of - dt.timedelta(days=9, hours=7):%Y-%m-%dT%H:%M:%SZ}"
+    answer = asked(client, account_id=TROUBLED, as_of=on_another_day)
+    assert any(sign["evidence"] for sign in answer["signs"])
+    assert asked(client, account_id=TROUBLED)["account_id"] == TROUBLED
 
 
 def posted_form(client: TestClient, account_id: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_without_sources_accounts_cannot_be_asked_for_by_id(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_sources_closed_while_a_request_waited_are_not_a_fault_of_ours(sources: Path) -> None:
-    company = Company(load_sources(sources))
+    company = Company(load_sources(sources), often=True)
     company.close()
     with pytest.raises(RequestProblem, match="read again") as refused:
         company.in_force(company.observed_until)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import json
 import re
+import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
@@ -91,6 +94,28 @@ def test_one_more_month_is_computed_alone_and_what_was_taken_is_said(demo: Path,
     assert int(re.findall(r"([0-9]+) were computed now", more.stdout)[0]) < 300
     assert int(re.findall(r"([0-9]+) were computed now", anew.stdout)[0]) > 600
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["s.parquet"]
+
+
+def test_a_row_of_the_future_does_not_put_the_end_of_the_history_there(demo: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(demo, damaged)
+    usage = pq.read_table(demo / "usage.parquet")
+    row = usage.slice(0, 1)
+    for column in ("occurred_at", "recorded_at"):
+        place, kind = row.schema.get_field_index(column), row.schema.field(column).type
+        row = row.set_column(place, column, pa.array([dt.datetime(2150, 1, 1)]).cast(kind))
+    pq.write_table(pa.concat_tables([usage, row]), damaged / "usage.parquet")
+    told = (damaged / "sources.toml").read_text()
+    (damaged / "sources.toml").write_text(re.sub("observed_until = .*", "", told))
+    labels = []
+    for folder in (demo, damaged):
+        file = tmp_path / f"{folder.name}.parquet"
+        command = ("snapshot", "--sources", folder / "sources.toml", "--from", "2025-04-01", "--to", "2025-06-01")
+        written = run(*command, "--out", file)
+        assert written.exit_code == 0, written.output
+        labels.append(pq.read_table(file, columns=["account_id", "as_of", "churned"]))
+    assert labels[0]["churned"].null_count > 0
+    assert labels[1].equals(labels[0])
 
 
 def test_a_second_run_to_the_same_file_says_so_and_fails(demo: Path, tmp_path: Path) -> None:

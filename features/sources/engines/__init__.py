@@ -7,7 +7,7 @@ the same Ibis expressions over tables of the same names and types, and give equa
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from features.sources.config import Sources
     from features.sources.session import Remote, Session, Workshop
+
+
+RowsOfAccount = Callable[[str], list[tuple[Any, ...]]]  # by an account's id
 
 
 class Engine(Protocol):
@@ -66,6 +69,18 @@ class Engine(Protocol):
 
     def fetch(self, select: str, schema: pa.Schema) -> pa.Table:
         """Run a query in the engine's own dialect; `schema` are its columns' types."""
+
+    def prepare(self, select: str, *, often: bool) -> RowsOfAccount:
+        """Make ready to fetch the rows of one account at a time.
+
+        Parameters
+        ----------
+        select
+            A query in the engine's own dialect, with a column ``account_id``.
+        often
+            Whether many accounts will be asked about, from many threads: worth the time that it takes to lay
+            the rows out for it.
+        """
 
     def drop(self, name: str) -> None:
         """Drop a working table."""
@@ -122,7 +137,7 @@ def session_to_check(sources: Sources) -> Iterator[Session]:
                 from features.sources.engines.spark import SparkRows
 
                 remote = SparkRows(sources.config.connection)
-        yield open_things.enter_context(Session(sources.folder, remote))
+        yield open_things.enter_context(Session(sources.folder, remote, sources.config.connection.memory_limit))
 
 
 def bound(engine: Engine, name: str, schema: ibis.Schema) -> ir.Table:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import queue
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from features.sources import sql
 from features.sources.session import Session
 
 if TYPE_CHECKING:
+    import duckdb
+
     from features.sources.config import Sources
+    from features.sources.engines import RowsOfAccount
+
+# Rows sorted at once: of the benchmark's, 1.5 million take under 2 GB.
+_SORTED_AT_ONCE = 1_500_000
+_AT_ONCE = 4  # accounts asked about at the same moment
 
 
 class DuckDB:
@@ -21,8 +31,10 @@ class DuckDB:
     def __init__(self, sources: Sources) -> None:
         import ibis
 
-        self.files = self.workshop = Session(sources.folder)
+        self.files = self.workshop = Session(sources.folder, memory_limit=sources.config.connection.memory_limit)
         self.ibis: Any = ibis.duckdb.from_connection(self.files.connection)
+        self._prepared = 0
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
 
     def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:
         """Leave the tables where they are."""
@@ -30,9 +42,9 @@ class DuckDB:
     def put(self, name: str, rows: pa.Table) -> None:
         """Make a small temporary table."""
         connection = self.files.connection
-        connection.register("given_columns", rows)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_columns")
-        connection.unregister("given_columns")
+        connection.register("_given_columns", rows)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM _given_columns")
+        connection.unregister("_given_columns")
 
     def make(self, name: str, select: str) -> None:
         """Make a temporary table; large ones lie in the temporary folder."""
@@ -41,6 +53,61 @@ class DuckDB:
     def fetch(self, select: str, schema: pa.Schema) -> pa.Table:
         """Run a query."""
         return self.files.connection.sql(select).to_arrow_table().cast(schema)
+
+    def prepare(self, select: str, *, often: bool) -> RowsOfAccount:
+        """Store what is selected once more, sorted by account, so that one account's rows lie in one place.
+
+        If not `often`, every call reads the tables as they are, on the session's own connection.
+
+        A query over all tables took 0.7 ms for each of them, since DuckDB plans it at every execution; over one
+        table it takes 1 ms in all. Neither an index nor a prepared statement makes it faster.
+        """
+        connection = self.files.connection
+        if not often:
+            one = f"SELECT * FROM ({select}) WHERE account_id = $1"
+            return lambda account_id: connection.execute(one, [account_id]).fetchall()
+        self._prepared += 1
+        table = f"main.of_accounts_{self._prepared}"  # not temporary: those are seen by one connection only
+        (rows,) = self.files.row(f"SELECT count(*) FROM ({select})")
+        connection.execute(f"CREATE TABLE {table} AS SELECT * FROM ({select}) LIMIT 0")
+        for condition in self._accounts_in_parts(-(-rows // _SORTED_AT_ONCE)):
+            connection.execute(
+                f"INSERT INTO {table} SELECT * FROM ({select}) WHERE {condition} ORDER BY account_id"
+            )
+        query = f"SELECT * FROM {table} WHERE account_id = $1"
+        free: queue.SimpleQueue[duckdb.DuckDBPyConnection] = queue.SimpleQueue()
+        for cursor in [connection.cursor() for _ in range(_AT_ONCE)]:
+            self._cursors.append(cursor)
+            free.put(cursor)
+
+        def rows_of(account_id: str) -> list[tuple[Any, ...]]:
+            cursor = free.get()
+            try:
+                return cursor.execute(query, [account_id]).fetchall()
+            finally:
+                free.put(cursor)
+
+        rows_of("")  # the first execution takes longer
+        return rows_of
+
+    def _accounts_in_parts(self, parts: int) -> list[str]:
+        """Return conditions that cut the accounts, in order, into parts of as many each."""
+        cut = (
+            "SELECT min(account_id) FROM (SELECT account_id, ntile(?) OVER (ORDER BY account_id) AS part "
+            "FROM (SELECT DISTINCT account_id FROM accounts)) GROUP BY part ORDER BY 1"
+        )
+        lows = [row[0] for row in self.files.connection.execute(cut, [max(parts, 1)]).fetchall()]
+        edges = [None, *lows[1:], None]
+        return [
+            " AND ".join(
+                [
+                    "account_id IS NOT NULL",
+                    *([f"account_id >= {sql.text(low)}"] if low is not None else []),
+                    *([f"account_id < {sql.text(high)}"] if high is not None else []),
+                ]
+            )
+            for low, high in itertools.pairwise(edges)
+        ]
 
     def drop(self, name: str) -> None:
         """Drop a temporary table."""
@@ -52,4 +119,6 @@ class DuckDB:
 
     def close(self) -> None:
         """Close the DuckDB and delete its files."""
+        while self._cursors:
+            self._cursors.pop().close()
         self.files.close()

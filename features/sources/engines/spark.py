@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from features.sources.config import Connection, Sources
     from features.sources.delivery import Delivered
+    from features.sources.engines import RowsOfAccount
 
 _SPARK_TYPES = {
     "VARCHAR": "string",
@@ -117,7 +118,7 @@ class Spark:
         connection = sources.config.connection
         self._spark = start_spark(connection)
         self.ibis: Any = _backend(self._spark)
-        self.files = Session(sources.folder, self)
+        self.files = Session(sources.folder, self, sources.config.connection.memory_limit)
         self.workshop = self
         self._sources = sources
         self._folder = connection.folder or str(self.files.place / "spark")
@@ -159,8 +160,8 @@ class Spark:
         if delivered.table not in self._frames and path.endswith((".parquet", ".pq")):
             files = [str(file) for file in files_of(self._sources.folder, delivered.source)]
             frame = self._spark.read.option("mergeSchema", "true").parquet(*files)
-            self.files.put("columns_in_spark", frame.limit(0).toArrow())
-            columns = {row[0]: row[1] for row in self.files.rows("DESCRIBE columns_in_spark")}
+            self.files.put("_columns_in_spark", frame.limit(0).toArrow())
+            columns = {row[0]: row[1] for row in self.files.rows("DESCRIBE _columns_in_spark")}
             if columns == delivered.raw_types:
                 self._frames[delivered.table] = frame
         return self._frames.get(delivered.table)
@@ -200,7 +201,7 @@ class Spark:
         """Put the rows of a select in place of those for which a condition holds."""
         columns = ", ".join(sql.name(column) for column in self.columns(name))
         kept = f"SELECT {columns} FROM {sql.name(name)} WHERE NOT ({condition})"
-        self.store(name, f"{kept} UNION ALL SELECT {columns} FROM ({select}) AS replacing")
+        self.store(name, f"{kept} UNION ALL SELECT {columns} FROM ({select}) AS _replacing")
 
     def keep(self, name: str, condition: str) -> None:
         """Keep the rows for which a condition holds."""
@@ -230,6 +231,16 @@ class Spark:
     def fetch(self, select: str, schema: pa.Schema) -> pa.Table:
         """Run a query."""
         return self._sql(select).toArrow().cast(schema)  # Spark's integers are smaller than Ibis takes them to be
+
+    def prepare(self, select: str, *, often: bool) -> RowsOfAccount:  # noqa: ARG002 - as on every engine
+        """Return what runs the query for an account; Spark prepares nothing, and is not made for one account."""
+        query = f"SELECT * FROM ({select}) AS asked WHERE account_id = :account"
+
+        def rows_of(account_id: str) -> list[tuple[Any, ...]]:
+            self._spark.addTag(self._tag)
+            return [tuple(row) for row in self._spark.sql(query, {"account": account_id}).collect()]
+
+        return rows_of
 
     def drop(self, name: str) -> None:
         """Drop a table."""
@@ -302,8 +313,8 @@ def _reader(relation: str, select: str) -> Callable[[Iterable[pa.RecordBatch]], 
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"CREATE SCHEMA {schema}")
             for batch in batches:
-                connection.register("delivered_rows", pa.Table.from_batches([batch]))
-                connection.execute(f"CREATE OR REPLACE VIEW {relation} AS SELECT * FROM delivered_rows")
+                connection.register("_delivered_rows", pa.Table.from_batches([batch]))
+                connection.execute(f"CREATE OR REPLACE VIEW {relation} AS SELECT * FROM _delivered_rows")
                 yield from connection.sql(select).to_arrow_table().to_batches()
 
     return read

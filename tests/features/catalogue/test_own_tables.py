@@ -173,10 +173,6 @@ MISTAKES = {
         TABLE.replace("trainings", "tickets"),
         'table "tickets": "tickets" is one of our tables, whose contract stands. Choose another name.',
     ),
-    "a name that we use": (
-        TABLE.replace("trainings", "coverage"),
-        'Keepsight uses the name "coverage" itself. Choose another one.',
-    ),
     "a column that we use": (
         TABLE.replace("hours", "row_key"),
         (

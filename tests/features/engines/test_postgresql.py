@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from features.errors import SourcesError, TableError
 from features.measures import fetching
 from features.sources import rows as rows_module
 from features.sources.delivery import Delivered
+from tests.features import test_now
 from tests.features.engines.equality import DATES, differences, evidence_on, vectors_on
 from tests.features.sources.company import Company, at, rows, rows_known
+from tests.features.test_now import of_own_feeds, opened, same
 from tests.oracle.invented import invented_company
 
 AFTER_LUNCH = tuple(at(text) for text in ("2025-03-01 13:07", "2025-07-01 13:07"))
@@ -60,6 +63,19 @@ def test_vectors_of_further_companies_equal_those_of_duckdb(
     ours = vectors_on(connection_of("postgresql"), company, tmp_path / "ours", AFTER_LUNCH)
     theirs = vectors_on("", company, tmp_path / "theirs", AFTER_LUNCH)
     assert differences(ours, theirs) == []
+
+
+def test_one_account_now_has_the_vector_of_a_snapshot_also_when_many_threads_ask(
+    tmp_path: Path, connection_of: Callable[[str], str]
+) -> None:
+    company = of_own_feeds(invented_company(2, test_now.ACCOUNTS, test_now.DATES))
+    with opened(company, tmp_path, connection_of("postgresql")) as one:
+        now = one.now()
+        assert one.differ(now) == []
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda pair: now.vector(*pair, one.contract), one.pairs * 4))
+        rows = [*range(len(one.pairs))] * 4
+        assert all(same(vector, one.snapshot.take([row])) for vector, row in zip(found, rows, strict=True))
 
 
 def test_evidence_equals_that_of_duckdb(tmp_path: Path, connection_of: Callable[[str], str]) -> None:

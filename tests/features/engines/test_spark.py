@@ -17,8 +17,10 @@ import pytest
 from features.errors import SourcesError, TableError
 from features.measures import fetching
 from features.sources import Database
+from tests.features import test_now
 from tests.features.engines.equality import DATES, differences, evidence_on, vectors_on
 from tests.features.sources.company import Company, at, rows, rows_known
+from tests.features.test_now import opened, same
 from tests.oracle.invented import invented_company
 
 # PySpark leaves closing its sockets to the garbage collector.
@@ -57,6 +59,15 @@ def test_vectors_of_whole_companies_equal_those_of_duckdb(
     ours = vectors_on(connection_of("spark"), company, tmp_path / "ours", dates)
     theirs = vectors_on("", company, tmp_path / "theirs", dates)
     assert differences(ours, theirs) == []
+
+
+@pytest.mark.slow
+def test_one_account_now_has_the_vector_of_a_snapshot(tmp_path: Path, connection_of: Callable[[str], str]) -> None:
+    company = invented_company(1, 20, test_now.DATES, without=LEFT_OUT)
+    with opened(company, tmp_path, connection_of("spark")) as one:
+        now = one.now()
+        some = [*range(0, len(one.pairs), 12)]
+        assert all(same(now.vector(*one.pairs[row], one.contract), one.snapshot.take([row])) for row in some)
 
 
 @pytest.mark.slow

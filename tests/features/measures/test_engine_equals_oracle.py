@@ -15,7 +15,7 @@ import pytest
 
 from features.catalogue import Catalogue, load_catalogue
 from features.readings import Unknown, UnknownReason
-from features.vectors import COVERAGE, UNDER_NOTICE, Vectors, age_column
+from features.vectors import COVERAGE, UNDER_NOTICE, FeatureContract, Vectors, age_column
 from tests.oracle import company as company_module
 from tests.oracle import contracts as contracts_module
 from tests.oracle import coverage as coverage_module
@@ -105,9 +105,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Vectors]
     return vectors
 
 
-def oracle_row(answer: Answer, vectors: Vectors) -> list[float | Unknown]:
+def oracle_row(answer: Answer, contract: FeatureContract) -> list[float | Unknown]:
     """The oracle's answer in the order and codes of the vector."""
-    contract = vectors.contract
     read: dict[str, Any] = {
         **answer.signals,
         **answer.factors,
@@ -137,7 +136,7 @@ def mismatches(oracle: Oracle, vectors: Vectors, pairs: Sequence[tuple[str, dt.d
     found = []
     for row, (account, as_of) in enumerate(pairs):
         answer = oracle.ask(account, as_of)
-        for column, expected in zip(vectors.contract.columns, oracle_row(answer, vectors), strict=True):
+        for column, expected in zip(vectors.contract.columns, oracle_row(answer, vectors.contract), strict=True):
             read = vectors.reading(row, column.name)
             if not equal(expected, read):
                 found.append(f"{column.name} of {account} at {as_of}: oracle {expected}, engine {read}")

@@ -12,6 +12,7 @@ import pytest
 
 from features.errors import CatalogueError, SourcesError, TableError
 from features.evidence import account_evidence
+from features.measures import fetching
 from features.readings import Unknown, UnknownReason
 from features.snapshots import build_vectors
 from features.sources import load_sources, open_database
@@ -72,12 +73,48 @@ def test_a_signal_over_it_is_read_and_an_account_without_rows_had_none(company: 
     assert [read.reading(row, "training_hours") for row in (0, 1)] == [3.5, 0.0]
 
 
-@pytest.mark.parametrize("name", ["value", "mask", "known", "tile", "i", "n", "account", "group", "hours_right"])
-def test_a_column_may_have_a_name_that_a_query_would_use(company: Company, name: str) -> None:
+CORRECTED = """training_id,account_id,held_at,hours,recorded_at
+t1,a1,2025-06-02 10:00:00,1,2025-06-03
+t1,a1,2025-06-02 10:00:00,2,2025-06-04
+t2,a1,2025-05-02,1.5,2025-06-03
+t3,a1,2024-05-02,9,2025-06-03
+"""
+OF_QUERIES = [
+    "value",
+    "known",
+    "tile",
+    "i",
+    "n",
+    "late",
+    "moment",
+    "before",
+    "place",
+    "version",
+    "replaced_at",
+    "kept",
+]
+
+
+@pytest.mark.parametrize("rows_worth_counting", [-1, 10**9], ids=["counted", "fetched"])
+@pytest.mark.parametrize("name", OF_QUERIES)
+def test_a_column_may_have_a_name_that_a_query_would_use(
+    company: Company, name: str, rows_worth_counting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "ROWS_WORTH_COUNTING", rows_worth_counting)
     for file in ("tables.toml", "signals.toml"):
         path = company.folder / "overlay" / file
         path.write_text(re.sub(r'hours( = \{|"\])', rf"{name}\1", path.read_text("utf-8")), encoding="utf-8")
-    company.csv("trainings", TRAININGS.replace("hours", name), "begins = 2024-01-01")
+    company.csv("trainings", CORRECTED.replace("hours", name), "begins = 2024-01-01")
+    assert [vectors(company).reading(row, "training_hours") for row in (0, 1)] == [3.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    "name", ["days", "moments", "compared", "coverage", "repeated_keys", "pass_accounts", "kept"]
+)
+def test_a_table_may_have_a_name_that_a_query_would_use(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {file: text.replace("trainings", name) for file, text in FILES.items()})
+    made = Company(tmp_path).says("observed_until = 2025-06-30").section('[catalogue]\noverlay = "overlay"')
+    company = made.csv(name, CORRECTED)
     assert [vectors(company).reading(row, "training_hours") for row in (0, 1)] == [3.5, 0.0]
 
 

@@ -1,0 +1,136 @@
+"""Random pairs of account and date: one pair alone says what it says among all others, in any order and company.
+
+`pytest -n0 -s -m slow` on this file prints the figures of ten thousand pairs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from features.sources import open_database
+from features.vectors import COVERAGE
+from tests.features.equality.answers import FETCHED, WAYS, Tally, Written, differing, written
+from tests.features.equality.mutants import mutated
+from tests.features.equality.samples import few_and_many, sample, samples
+
+# Read from the rows of all accounts, or from such a reading.
+OF_REFERENCE_VALUES = (
+    "slow_resolution",
+    "feature_breadth",
+    "feature_breadth_before",
+    "stale_implementation",
+    COVERAGE,
+)
+
+
+@few_and_many
+def test_a_pair_alone_gives_the_vector_that_it_has_among_all_others(drawn: dict[str, int], tmp_path: Path) -> None:
+    tallies = {way: Tally(f"single = batch, the batch's {way}") for way in WAYS}
+    for place, one in enumerate(samples(**drawn)):
+        one_by_one(written(one, tmp_path / str(place)), tallies)
+    for tally in tallies.values():
+        tally.tell()
+        assert tally.differences == []
+        assert tally.pairs == drawn["pairs"]
+
+
+@few_and_many
+def test_parts_of_a_few_pairs_in_any_order_give_the_vectors_of_the_whole(
+    drawn: dict[str, int], tmp_path: Path
+) -> None:
+    tallies = {way: Tally(f"parts = batch, {way}") for way in WAYS}
+    for place, one in enumerate(samples(**drawn)):
+        in_parts(written(one, tmp_path / str(place)), tallies, random.Random(place))
+    for tally in tallies.values():
+        tally.tell()
+        assert tally.differences == []
+        assert tally.pairs == drawn["pairs"]
+
+
+@few_and_many
+def test_passes_of_some_accounts_each_give_the_vectors_of_one_pass(drawn: dict[str, int], tmp_path: Path) -> None:
+    tallies = {way: Tally(f"passes = one pass, {way}") for way in WAYS}
+    for place, one in enumerate(samples(**drawn)):
+        in_passes(written(one, tmp_path / str(place)), tallies)
+    for tally in tallies.values():
+        tally.tell()
+        assert tally.differences == []
+
+
+@few_and_many
+def test_an_account_whose_rows_alone_were_read_gives_the_vectors_of_all_rows(
+    drawn: dict[str, int], tmp_path: Path
+) -> None:
+    """But for reference values, which are taken from the rows of all accounts."""
+    tally = Tally("rows of some accounts = rows of all")
+    for place, one in enumerate(samples(**drawn)):
+        of_some_accounts(written(one, tmp_path / str(place)), tally, random.Random(place))
+    tally.tell()
+    assert tally.differences == []
+
+
+def one_by_one(one: Written, tallies: dict[str, Tally]) -> None:
+    pairs = one.sample.pairs
+    with one.database as database:
+        of_all = {way: one.vectors(database, pairs, way) for way in tallies}
+        for place, pair in enumerate(pairs):
+            alone = one.vectors(database, [pair])
+            for way, tally in tallies.items():
+                tally.add(alone, differing(alone, of_all[way].take([place])))
+
+
+def in_parts(one: Written, tallies: dict[str, Tally], rng: random.Random) -> None:
+    pairs = one.sample.pairs
+    with one.database as database:
+        for way, tally in tallies.items():
+            of_all = one.vectors(database, pairs, way)
+            for chosen in parts(rng.sample(range(len(pairs)), len(pairs)), rng):
+                part = one.vectors(database, [pairs[place] for place in chosen], way)
+                tally.add(part, differing(part, of_all.take(chosen)))
+
+
+def in_passes(one: Written, tallies: dict[str, Tally]) -> None:
+    """As a company of a million pairs is read: some accounts after the others."""
+    with one.database as database, pytest.MonkeyPatch.context() as patch:
+        of_all = {way: one.vectors(database, one.sample.pairs, way) for way in tallies}
+        patch.setattr("features.snapshots.PAIRS_A_PASS", 40)
+        for way, tally in tallies.items():
+            passes = one.vectors(database, one.sample.pairs, way)
+            tally.add(passes, differing(passes, of_all[way]))
+
+
+def of_some_accounts(one: Written, tally: Tally, rng: random.Random) -> None:
+    with one.database as database:
+        of_all = one.vectors(database, one.sample.pairs)
+    some = set(rng.sample(one.sample.accounts, len(one.sample.accounts) // 4))
+    chosen = [place for place, (account, _) in enumerate(one.sample.pairs) if account in some]
+    with open_database(one.sources, accounts=sorted(some)) as database:
+        ours = one.vectors(database, [one.sample.pairs[place] for place in chosen])
+    tally.add(ours, differing(ours, of_all.take(chosen), but=OF_REFERENCE_VALUES))
+
+
+def parts(order: Sequence[int], rng: random.Random) -> Iterator[Sequence[int]]:
+    """Cut into parts of 2 to 60."""
+    first = 0
+    while first < len(order):
+        size = rng.choice((2, 15, 60))
+        yield order[first : first + size]
+        first += size
+
+
+# --- the comparison can fail: an engine with one rule broken ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "mutant", ["reference values are of those asked about", "people are told apart without their account"]
+)
+def test_an_engine_that_mixes_accounts_is_told_by_pairs_alone(mutant: str, tmp_path: Path) -> None:
+    drawn = sample("no plans table", 25, seed=103, accounts=20, dates=3)
+    tally = {FETCHED: Tally(mutant)}
+    with mutated(mutant):
+        one_by_one(written(drawn, tmp_path / "company"), tally)
+    assert len(tally[FETCHED].differences) >= 5
