@@ -222,18 +222,18 @@ def assemble(readings: Readings, contract: FeatureContract, values: Floats, lett
             age = contract.position[age_column(column.name)]
             values[:, age], letters[:, age] = readings.ages[column.name], answer.letters
         elif column.role is Role.CONTEXT and column.name in readings.text:
-            answer = _or_no_base(codes(readings.text[column.name], column.codebook), UnknownReason.NO_BASE)
+            answer = _or_unknown(codes(readings.text[column.name], column.codebook), UnknownReason.NO_BASE)
         elif column.role is Role.CONTEXT:
             answer = readings.context[column.name]
         else:
             continue
         values[:, place], letters[:, place] = answer.values, answer.letters
     for name, told in ((COVERAGE, coverage(contract, as_text(letters))), (UNDER_NOTICE, readings.under_notice)):
-        place, answer = contract.position[name], _or_no_base(told.astype(np.float64), UnknownReason.NOT_CONNECTED)
+        place, answer = contract.position[name], _or_unknown(told.astype(np.float64), UnknownReason.NOT_CONNECTED)
         values[:, place], letters[:, place] = answer.values, answer.letters
 
 
-def _or_no_base(values: Floats, reason: UnknownReason) -> Answer:
+def _or_unknown(values: Floats, reason: UnknownReason) -> Answer:
     return Answer(values, np.where(np.isnan(values), letter(reason), KNOWN))
 
 

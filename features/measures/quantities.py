@@ -15,7 +15,7 @@ import numpy as np
 
 from features.catalogue.schema import KnownSince
 from features.measures.calendar import SECONDS_A_DAY, Floats, Ints, Masks
-from features.measures.contacts import role_holders
+from features.measures.contacts import CONTACTS, role_holders
 from features.measures.frames import DAY, Demand, RowFrame, Spec, Starts
 from features.measures.groups import firsts, largest, lasts, medians, numbered, smallest, sums
 from features.measures.scope import CountsWanted, OfAggregate, OfRows, RowsWanted, Scope
@@ -300,8 +300,7 @@ class Answers(OfRows):
     @property
     def wants(self) -> tuple[RowsWanted | CountsWanted, ...]:
         own = RowsWanted(self.table, (self.rows.any_of,), (self.by, self.column), ordered=True)
-        holders = RowsWanted("contacts", (), CONTACT_COLUMNS, ordered=True)
-        return (own, holders) if self.number == "low_in_role" else (own,)
+        return (own, CONTACTS) if self.number == "low_in_role" else (own,)
 
     def numbers(self, scope: Scope) -> Floats:
         """Of each respondent the latest, as known on each date; nameless ones are one respondent."""
@@ -339,9 +338,6 @@ class Answers(OfRows):
         order = oldest_first(rows, row, cells, by[row])
         row, cells = row[order], cells[order]
         return row, cells, numbered([cells, by[row] + 1])
-
-
-CONTACT_COLUMNS = ("contact_id", "role", "title", "valid_from", "valid_to", "successor_id")
 
 
 def _means(cells: Ints, values: Floats, size: int) -> Floats:
