@@ -14,7 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -117,13 +117,11 @@ class Now:
         return Account(account_id, self._catalogue, scope, work)
 
     def _everyone(self, calendar: Calendar) -> Scope:
-        """Return what everyone has in common on the calendar's day, without the rows that it was made of."""
+        """Return what everyone has in common on the calendar's day."""
 
         def work_out() -> Scope:
             with self._turn():
-                scope = self._asked.everyone(calendar)
-                answers: dict[Hashable, Any] = {one: one.of_everyone(scope) for one in self._asked.references}
-            return replace(scope, frames=_Frames(scope.calendar, {}, frozenset()), _kept=answers)
+                return self._asked.everyone(calendar)
 
         return self._days.get(calendar.midnights().dates[0], work_out)
 

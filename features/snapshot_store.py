@@ -39,7 +39,7 @@ from features.origin import Origin, origin_of
 from features.parquet import whole
 from features.ranges import range_of
 from features.snapshot_file import CHURNED, contract_of, vector_schema, vector_table, with_churned
-from features.snapshots import PAIRS_A_PASS, build_vectors, codes
+from features.snapshots import build_vectors, codes
 from features.vectors import FeatureContract, Floats
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ Progress = Callable[[int, int], None]
 ORIGIN_KEY = b"keepsight_origin"
 PART_KEY = b"keepsight_part"
 LOCK = "lock"
+PAIRS_A_PART = 200_000
 ROWS_A_GROUP = 100_000  # at most; a row group never holds two dates
 
 
@@ -116,7 +117,7 @@ def write_in_parts(
     path: Path,
     task: Task,
     *,
-    pairs_a_part: int = PAIRS_A_PASS,
+    pairs_a_part: int = PAIRS_A_PART,
     fresh: bool = False,
     listener: Listener = NOBODY,
 ) -> Written:

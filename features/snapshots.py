@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache, partial
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import ibis
@@ -17,12 +21,12 @@ from features.catalogue.schema import ContextKind
 from features.errors import ContractMismatchError
 from features.measures import service
 from features.measures.calendar import MOST_DATES, Calendar, Ints
-from features.measures.condensed import Within
 from features.measures.engine import Asked, Readings
 from features.measures.frames import Texts
 from features.measures.known import Answer
 from features.measures.letters import KNOWN, Letters, as_text, letter
 from features.measures.queries import Queries
+from features.measures.scope import Scope
 from features.readings import UnknownReason
 from features.vectors import (
     COVERAGE,
@@ -39,8 +43,8 @@ if TYPE_CHECKING:
     from features.catalogue import Catalogue
     from features.sources import Database
 
-# Pairs in one pass: what NumPy then holds is some hundred bytes a pair and quantity.
-PAIRS_A_PASS = 200_000
+# Passes at once. NumPy works on one core, and lets others work meanwhile.
+AT_ONCE = min(4, len(os.sched_getaffinity(0)))
 
 
 def month_starts(first: dt.date, last: dt.date) -> list[dt.datetime]:
@@ -94,7 +98,7 @@ def accounts_in_force(database: Database, catalogue: Catalogue, as_of: Sequence[
 
 def _in_force(asked: Asked, calendar: Calendar) -> pa.Table:
     ids = asked.known_accounts(Queries(asked.database))
-    scope = asked.scope(calendar, asked.counting(calendar, ids))
+    scope = asked.scope(calendar, ids, asked.wants_of_service)
     found = np.flatnonzero(service.in_service(scope))
     dates = pa.array(calendar.dates, pa.timestamp("s"))
     return pa.table(
@@ -144,23 +148,31 @@ def build_vectors(
     size, width = grid.num_rows, len(contract.columns)
     values = np.full((size, width), np.nan, order="F")  # filled, and read, column by column
     letters = np.full((size, width), letter(UnknownReason.NOT_CONNECTED), order="F")
+    turn = threading.Lock()  # the engine answers one at a time
+
+    def in_common(calendar: Calendar) -> Scope:
+        with turn:
+            return asked.everyone(calendar)
+
+    def read(part: _Part, everyone: Future[Scope]) -> int:
+        with turn:
+            work = asked.work(part.calendar, part.accounts, part.account, part.place, everyone.result)
+        _put(work.readings(), contract, values, letters, part.rows)
+        return len(part.rows)
+
     done = 0
-    for calendar, among in _calendars(as_of):
-        counting = asked.counting(calendar, accounts)
-        everyone = cache(partial(asked.everyone, calendar, counting))
-        for within, rows in _parts(account, among, len(accounts)):
-            place = np.searchsorted(np.array(calendar.dates, "datetime64[s]"), as_of[rows])
-            work = asked.work(calendar, counting, within, account[rows] - within.first, place, everyone)
-            if len(rows) == size and (rows == np.arange(size)).all():
-                assemble(work.readings(), contract, values, letters)
-            else:
-                part = np.full((len(rows), width), np.nan), np.full((len(rows), width), KNOWN)
-                assemble(work.readings(), contract, *part)
-                values[rows], letters[rows] = part
-            done += len(rows)
-            if progress is not None:
-                progress(done, size)
-        counting.forget()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            for calendar, among in _calendars(as_of):
+                everyone = pool.submit(in_common, calendar)
+                parts = _parts(calendar, asked.parts(len(accounts), len(among)), accounts, account, as_of, among)
+                for read_part in as_completed([pool.submit(read, part, everyone) for part in parts]):
+                    done += read_part.result()
+                    if progress is not None:
+                        progress(done, size)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     account_ids = np.array(accounts.to_pylist(), dtype=object)[account]
     return Vectors(contract, account_ids, as_of, values, as_text(letters))
 
@@ -200,16 +212,46 @@ def _calendars(as_of: npt.NDArray[np.datetime64]) -> Iterator[tuple[Calendar, np
             yield calendar, alike[(of_row >= first) & (of_row < first + MOST_DATES)]
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Pairs of some accounts at the dates of a calendar: `account`, `place` and the grid's `rows`, one each."""
+
+    calendar: Calendar
+    accounts: pa.Array
+    account: Ints
+    place: Ints
+    rows: npt.NDArray[np.intp]
+
+
 def _parts(
-    account: Ints, among: npt.NDArray[np.intp], accounts: int
-) -> Iterator[tuple[Within, npt.NDArray[np.intp]]]:
-    """Cut rows into parts of some accounts each."""
-    size = -(-accounts // max(1, -(-len(among) // PAIRS_A_PASS)))
-    for first in range(0, accounts, size):
-        within = Within(first, min(size, accounts - first))
-        rows = among[(account[among] >= first) & (account[among] < first + within.size)]
+    calendar: Calendar,
+    parts: int,
+    accounts: pa.Array,
+    account: Ints,
+    as_of: npt.NDArray[np.datetime64],
+    among: npt.NDArray[np.intp],
+) -> Iterator[_Part]:
+    """Cut the rows `among` a grid's into parts of some accounts each."""
+    size = -(-len(accounts) // parts)
+    dates = np.array(calendar.dates, "datetime64[s]")
+    for first in range(0, len(accounts), size):
+        rows = among[(account[among] >= first) & (account[among] < first + size)]
         if len(rows):
-            yield within, rows
+            place = np.searchsorted(dates, as_of[rows])
+            yield _Part(calendar, accounts.slice(first, size), account[rows] - first, place, rows)
+
+
+def _put(
+    readings: Readings, contract: FeatureContract, values: Floats, letters: Letters, rows: npt.NDArray[np.intp]
+) -> None:
+    """Put readings into some rows."""
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first == len(rows) - 1 and (np.diff(rows) == 1).all():
+        assemble(readings, contract, values[first : last + 1], letters[first : last + 1])
+        return
+    part = np.full((len(rows), values.shape[1]), np.nan), np.full((len(rows), values.shape[1]), KNOWN)
+    assemble(readings, contract, *part)
+    values[rows], letters[rows] = part
 
 
 def assemble(readings: Readings, contract: FeatureContract, values: Floats, letters: Letters) -> None:

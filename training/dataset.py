@@ -207,7 +207,7 @@ def to_file(
     """
     from features.measures.rows import floats
     from features.snapshot_store import NOBODY, Task, write_in_parts
-    from features.snapshots import PAIRS_A_PASS
+    from features.measures.engine import PAIRS_A_PASS
 
     asked, labels_of = _asked(database, dates), labeller(database, rule)
 

@@ -1,13 +1,13 @@
 """One pass: readings of some accounts at up to 62 dates.
 
-Gather (rows of the accounts, or counts of them; through Ibis), then decide (quantities and kinds, in NumPy). A
-pass is the same for a whole company and for one account: fewer accounts, fewer rows.
+Gather (rows of the accounts, through Ibis), then decide (quantities and kinds, in NumPy). A pass is the same for
+a whole company and for one account: fewer accounts, fewer rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -16,22 +16,20 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.catalogue.schema import STAGES, Definitions, Stages
 from features.measures import kinds, service
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints
-from features.measures.condensed import Within
 from features.measures.coverage import Coverage
 from features.measures.elementwise import floor, isnan, where
 from features.measures.feeds import covered_by, fetched_feeds
-from features.measures.fetching import ACCOUNTS, Counting, Fetched, by_table
-from features.measures.frames import Demand, Texts, Together
+from features.measures.fetching import ACCOUNTS, Fetched, FetchedInParts, Wanted, by_table, parts
+from features.measures.frames import Demand, Frame, Texts, Together
 from features.measures.known import Answer, Connected, Known, answer_unless
 from features.measures.letters import KNOWN
 from features.measures.quantities import CsmSince, Rating
 from features.measures.queries import Queries
-from features.measures.scope import Quantity, Reference, RowsWanted, Scope
+from features.measures.scope import Frames, Quantity, Reference, RowsWanted, Scope
 from features.readings import UnknownReason
 from features.sources.contract import TableContract
 
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from features.sources import Database
 
 CONTRACTS = "contracts"
+PAIRS_A_PASS = 100_000  # what NumPy then holds is some hundred bytes a pair and quantity
 CSM_SINCE = CsmSince()
 Read = tuple[dict[str, Answer], dict[str, Answer], dict[str, Floats], dict[str, Answer]]
 
@@ -106,6 +105,7 @@ class Asked:
             cast("Reference", quantity) for quantity in asked if any(want.of_everyone for want in quantity.wants)
         )
         self.wants = by_table([*always, *wants])
+        self.wants_of_service = by_table(always)
         self.together = together(demand for want in self.wants.values() for demand in want.demands)
         self.wants_of_everyone = by_table([*always, *of_everyone]) if of_everyone else {}
 
@@ -127,52 +127,49 @@ class Asked:
 
         return queries.fetch("all accounts", ids)["account_id"].combine_chunks().sort()
 
-    def counting(self, calendar: Calendar, accounts: pa.Array) -> Counting:
-        """Return where large tables are counted for all accounts that will be asked about."""
-        return Counting(self.database, calendar, accounts, self.wants, "counted")
+    def scope(self, calendar: Calendar, accounts: pa.Array, wants: Mapping[str, Wanted] | None = None) -> Scope:
+        """Return the scope of some accounts, with all rows that are wanted of them (or some, by `wants`)."""
+        wanted = self.wants if wants is None else wants
+        return self._scope(
+            calendar, accounts, Fetched(Queries(self.database), self.database, calendar, accounts, wanted)
+        )
 
-    def scope(
-        self, calendar: Calendar, counting: Counting, within: Within | None = None, *, of_everyone: bool = False
-    ) -> Scope:
-        """Return the scope of some accounts (all that are counted, without `within`), and their frames."""
-        queries = Queries(self.database)
-        within = within or Within(0, len(counting.accounts))
-        wants = self.wants_of_everyone if of_everyone else self.wants
-        name = "all" if of_everyone else "pass"
-        frames = Fetched(queries, self.database, calendar, counting, within, wants, name)
-        return Scope(calendar, within.size, self.definitions.lapse_grace_days, self.connected.tables, frames)
+    def _scope(self, calendar: Calendar, accounts: pa.Array, frames: Frames) -> Scope:
+        grace_days = self.definitions.lapse_grace_days
+        return Scope(calendar, len(accounts), grace_days, self.connected.tables, frames)
 
-    def everyone(self, calendar: Calendar, counting: Counting | None = None) -> Scope:
-        """Return the scope of all accounts, to be asked for reference values alone.
+    def everyone(self, calendar: Calendar) -> Scope:
+        """Return what everyone has in common: the scope of all accounts, with its reference values alone.
 
-        It is that of the midnights with which the dates' days begin, so that what everyone has in common is
-        worked out once a day. What is counted already is used where it is of all accounts and at midnight.
+        It is that of the midnights with which the dates' days begin, so that it is worked out once a day.
         """
-        midnights = calendar.midnights()
-        known = self.known_accounts(Queries(self.database))
-        usable = counting is not None and midnights is calendar
-        if counting is None or not usable or not pc.all(pc.is_in(known, counting.accounts)).as_py():
-            counting = Counting(self.database, midnights, known, self.wants_of_everyone, "counted_all")
-        return self.scope(midnights, counting, of_everyone=True)
+        midnights, queries = calendar.midnights(), Queries(self.database)
+        accounts = self.known_accounts(queries)
+        frames = FetchedInParts(queries, self.database, midnights, accounts, self.wants_of_everyone)
+        scope = self._scope(midnights, accounts, frames)
+        answers: dict[Hashable, Any] = {one: one.of_everyone(scope) for one in self.references}
+        return replace(scope, frames=_NoFrames(), _kept=answers)
+
+    def parts(self, accounts: int, pairs: int) -> int:
+        """Return into how many passes so many accounts and pairs are cut."""
+        return max(math.ceil(pairs / PAIRS_A_PASS), parts(self.database, self.wants, accounts))
 
     def work(
-        self,
-        calendar: Calendar,
-        counting: Counting,
-        within: Within,
-        account: Ints,
-        place: Ints,
-        everyone: Callable[[], Scope],
+        self, calendar: Calendar, accounts: pa.Array, account: Ints, place: Ints, everyone: Callable[[], Scope]
     ) -> Pass:
-        """Return the pass of some of the accounts that are counted; see :class:`Pass`."""
-        scope = replace(self.scope(calendar, counting, within), everyone_else=everyone)
+        """Return the pass of some accounts, with all rows of them; see :class:`Pass`."""
+        scope = replace(self.scope(calendar, accounts), everyone_else=everyone)
+        feeds = fetched_feeds(Queries(self.database), self.database.feeds, accounts)
+        tables = self.connected.tables
+        return Pass(self, scope, account, place, lambda: covered_by(feeds, tables, calendar, account, place))
 
-        def coverage() -> Coverage:
-            accounts = counting.accounts.slice(within.first, within.size)
-            rows = fetched_feeds(Queries(self.database), self.database.feeds, accounts)
-            return covered_by(rows, self.connected.tables, calendar, account, place)
 
-        return Pass(self, scope, account, place, coverage)
+class _NoFrames:
+    """Where rows have been."""
+
+    def frame(self, table: str) -> Frame:
+        """Refuse."""
+        raise LookupError(f"{table}: only reference values are asked of everyone.")
 
 
 class Pass:

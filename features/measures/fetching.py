@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from features.measures.calendar import Calendar, Floats
-from features.measures.condensed import CondensedFrame, CountedTable, Within
-from features.measures.frames import DAY, Demand, Filters, Frame, RowFrame
+from features.measures.condensed import CondensedFrame
+from features.measures.frames import DAY, Demand, Filters, Frame, RowFrame, ValuesFound
 from features.measures.groups import smallest
 from features.measures.queries import Queries
 from features.measures.rows import Asked, selected, table_rows
@@ -23,13 +25,15 @@ if TYPE_CHECKING:
     from features.sources import Database
 
 ACCOUNTS = "accounts"
-# Under so many rows, fetching them costs less than having the engine count them first.
-ROWS_WORTH_COUNTING = 300_000
+CHOSEN = "chosen_accounts"
+# Fewer rows are looked at one by one in less time than it takes to put together those that are alike.
+ROWS_WORTH_CONDENSING = 20_000
+BYTES_A_ROW = 800  # of one table, about, that two passes take while they work
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """All that is wanted of one table: to be fetched row by row, or counted by the engine first."""
+    """All that is wanted of one table; `row_by_row`: some quantity looks at the rows themselves."""
 
     asked: Asked
     demands: tuple[Demand, ...]
@@ -64,56 +68,6 @@ def _of_table(rows: Sequence[RowsWanted], demands: Sequence[Demand], *, row_by_r
     return Wanted(Asked(tuple(columns), tuple(filters.values()), ordered), tuple(demands), row_by_row)
 
 
-class Counting:
-    """Large tables, counted once for all the accounts that are asked about at the dates of a calendar.
-
-    Parameters
-    ----------
-    database
-        The company's tables.
-    calendar
-        The dates.
-    accounts
-        Their ids, in order; an account's number is its place.
-    wants
-        What will be asked of each table.
-    name
-        The prefix of what is stored.
-    """
-
-    def __init__(
-        self, database: Database, calendar: Calendar, accounts: pa.Array, wants: Mapping[str, Wanted], name: str
-    ) -> None:
-        self.accounts, self._name = accounts, name
-        self._database, self._calendar, self._wants = database, calendar, wants
-        self._queries = Queries(database)
-        self._tables: dict[str, CountedTable] = {}
-
-    def worth(self, table: str, accounts: int) -> bool:
-        """Return whether a table's rows of so many accounts are better counted than fetched."""
-        want, sizes = self._wants[table], self._database.sizes
-        share = min(1.0, accounts / max(sizes[ACCOUNTS], 1))
-        return not want.row_by_row and sizes[table] * share > ROWS_WORTH_COUNTING
-
-    def table(self, table: str) -> CountedTable:
-        """Return a table, counted when first asked for."""
-        if table not in self._tables:
-            if not self._tables:
-                self._queries.put(f"{self._name}_accounts", numbered_accounts(self.accounts))
-            self._tables[table] = CountedTable(
-                self._queries,
-                self._calendar,
-                lambda: rows_of(self._queries, self._database, table, f"{self._name}_accounts"),
-                self._wants[table].demands,
-                f"{self._name}_{table}",
-            )
-        return self._tables[table]
-
-    def forget(self) -> None:
-        """Drop what was counted, to give back its room."""
-        self._queries.forget()
-
-
 def numbered_accounts(accounts: pa.Array) -> dict[str, pa.Array]:
     """Return accounts with their numbers, as a small table."""
     return {"account_id": accounts.cast(pa.string()), "a": pa.array(np.arange(len(accounts)), pa.int64())}
@@ -129,7 +83,7 @@ def rows_of(queries: Queries, database: Database, table: str, accounts: str) -> 
 
 
 class Fetched:
-    """Frames of some accounts at the dates of a calendar.
+    """Frames of some accounts at the dates of a calendar; the rows are fetched at once.
 
     Parameters
     ----------
@@ -139,14 +93,10 @@ class Fetched:
         The company's tables.
     calendar
         The dates.
-    counting
-        The accounts that are asked about, and what is counted of them.
-    within
-        Which of them these frames are of.
+    accounts
+        Their ids, in order; an account's number is its place.
     wants
         What will be asked of each table.
-    name
-        The prefix of what is stored for them.
     """
 
     def __init__(
@@ -154,38 +104,82 @@ class Fetched:
         queries: Queries,
         database: Database,
         calendar: Calendar,
-        counting: Counting,
-        within: Within,
+        accounts: pa.Array,
         wants: Mapping[str, Wanted],
-        name: str,
     ) -> None:
-        self._accounts = f"{name}_accounts"
-        self._queries, self._database, self._calendar, self._wants = queries, database, calendar, wants
-        self._counting, self._within = counting, within
-        self._frames: dict[str, Frame] = {}
-        queries.put(self._accounts, numbered_accounts(counting.accounts.slice(within.first, within.size)))
+        self._queries, self._database = queries, database
+        self._calendar, self._size = calendar, len(accounts)
+        queries.put(CHOSEN, numbered_accounts(accounts))
+        with database.engine.among(accounts[0].as_py(), accounts[-1].as_py()) if accounts else nullcontext():
+            self._rows = {table: self._fetch(table, want.asked) for table, want in wants.items()}
+        self._wants, self._frames = wants, dict[str, Frame]()
+
+    def _fetch(self, table: str, asked: Asked) -> pa.Table:
+        def rows() -> ir.Table:
+            return selected(rows_of(self._queries, self._database, table, CHOSEN), asked)
+
+        return self._queries.fetch((CHOSEN, table, asked), rows)
 
     def frame(self, table: str) -> Frame:
-        """Return a table's rows, or their counts, fetched at the first call."""
+        """Return a table's rows, arranged at the first call."""
         if table not in self._frames:
-            self._frames[table] = self._fetch(table)
+            self._frames[table] = self._arranged(table)
         return self._frames[table]
 
-    def account_known_from(self) -> Floats:
+    def _arranged(self, table: str) -> Frame:
+        want, fetched = self._wants[table], self._rows.pop(table)
+        of_accounts = table != ACCOUNTS and "account_id" in self._database.tables[table].columns
+        known_from = self._account_known_from if of_accounts else None
+        frame = table_rows(fetched, want.asked).frame(self._calendar, known_from)
+        if want.row_by_row or fetched.num_rows <= ROWS_WORTH_CONDENSING:
+            return frame
+        return CondensedFrame(frame, want.demands)
+
+    def _account_known_from(self) -> Floats:
         """Shape (accounts,): when each account itself became known; NaN: never."""
         rows = self.frame(ACCOUNTS)
-        assert isinstance(rows, RowFrame)  # accounts are never counted
-        return smallest(rows.account, rows.known_from, self._within.size)
+        assert isinstance(rows, RowFrame)  # accounts are looked at row by row
+        return smallest(rows.account, rows.known_from, self._size)
 
-    def _fetch(self, table: str) -> Frame:
-        asked = self._wants[table].asked
-        if self._counting.worth(table, self._within.size):
-            before_known = self._calendar.below(self.account_known_from())
-            return CondensedFrame(self._counting.table(table), self._within, before_known)
 
-        def rows() -> ir.Table:
-            return selected(rows_of(self._queries, self._database, table, self._accounts), asked)
+def parts(database: Database, wants: Mapping[str, Wanted], accounts: int) -> int:
+    """Return into how many parts so many accounts are cut for a part to have few enough rows of each table."""
+    share = accounts / max(database.sizes[ACCOUNTS], 1)
+    most = max(database.sources.config.connection.memory // BYTES_A_ROW, 1)
+    return max([1, *(math.ceil(share * database.sizes[table] / most) for table in wants)])
 
-        fetched = self._queries.fetch((self._accounts, table, asked), rows)
-        of_accounts = table != ACCOUNTS and "account_id" in self._database.tables[table].columns
-        return table_rows(fetched, asked).frame(self._calendar, self.account_known_from if of_accounts else None)
+
+class FetchedInParts:
+    """Frames of all accounts, for reference values: tables that are only counted pass some accounts at a time.
+
+    Parameters
+    ----------
+    queries, database, calendar, accounts, wants
+        As those of :class:`Fetched`.
+    """
+
+    def __init__(
+        self,
+        queries: Queries,
+        database: Database,
+        calendar: Calendar,
+        accounts: pa.Array,
+        wants: Mapping[str, Wanted],
+    ) -> None:
+        self._frames: dict[str, Frame] = {}
+        for table, want in wants.items():
+            if not want.row_by_row:
+                with_accounts = {ACCOUNTS: wants[ACCOUNTS], table: want}
+                size = -(-len(accounts) // parts(database, with_accounts, len(accounts)))
+                found = ValuesFound()
+                for first in range(0, len(accounts), size):
+                    some = Fetched(queries, database, calendar, accounts.slice(first, size), with_accounts)
+                    found.add(first, some.frame(table), want.demands)
+                self._frames[table] = found
+        self._whole = Fetched(
+            queries, database, calendar, accounts, {t: w for t, w in wants.items() if t not in self._frames}
+        )
+
+    def frame(self, table: str) -> Frame:
+        """Return a table's rows, or what was found of them."""
+        return self._frames[table] if table in self._frames else self._whole.frame(table)

@@ -1,17 +1,17 @@
 """Rows of one table in a pass, and what can be asked of them.
 
 A *demand* is what a quantity asks that can be answered from rows already counted together: how many, how much,
-how many different, the last, the first of each. Two kinds of frames answer it: :class:`RowFrame` holds the rows
-themselves; :class:`~features.measures.condensed.CondensedFrame` has had the engine count a large table first.
+how many different, the last, the first of each. Two kinds of frames answer it: :class:`RowFrame` looks at row by
+row; :class:`~features.measures.condensed.CondensedFrame`, of many rows, puts those together that are alike.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -127,12 +127,16 @@ class Counted:
 
 @dataclass(frozen=True)
 class Valued:
-    """Values of one column: account, the value's code, its dates, and when it occurred first."""
+    """Values of one column: account, the value's code, its dates, and when it occurred first.
+
+    `values` are those that the codes stand for.
+    """
 
     account: Ints
     code: Ints
     mask: Masks
     occurred: Floats
+    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,21 @@ class RowFrame:
     texts: Mapping[str, Texts] = field(default_factory=dict)
     key_rank: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
+    def take(self, rows: Ints | npt.NDArray[np.bool_]) -> RowFrame:
+        """Return the chosen rows."""
+        return RowFrame(
+            self.calendar,
+            self.account[rows],
+            self.occurred[rows],
+            self.known_from[rows],
+            self.known_until[rows],
+            self.known[rows],
+            {chosen: match[rows] for chosen, match in self.matches.items()},
+            {name: values[rows] for name, values in self.numbers.items()},
+            {name: texts.take(rows) for name, texts in self.texts.items()},
+            self.key_rank[rows] if len(self.key_rank) else self.key_rank,
+        )
+
     def matching(self, chosen: str) -> npt.NDArray[np.bool_]:
         """Return which rows match any of the filters, by their text (all rows without one)."""
         return self.matches[chosen] if chosen else np.ones(len(self.account), dtype=bool)
@@ -218,6 +237,14 @@ class RowFrame:
             return self.texts[column].codes
         values, codes = np.unique(self.numbers[column], return_inverse=True)
         return np.where(np.isnan(values)[codes], -1, codes).astype(np.int64)
+
+    def given(self, column: str) -> npt.NDArray[np.bool_]:
+        """Return which rows have a value in a column."""
+        return ~np.isnan(self.numbers[column]) if column in self.numbers else self.codes(column) >= 0
+
+    def values(self, column: str) -> tuple[Any, ...]:
+        """Return what the codes of a column stand for."""
+        return self.texts[column].values if column in self.texts else tuple(np.unique(self.numbers[column]))
 
     def counted(self, demand: Demand) -> Counted:
         """Count the rows that match, each with the dates in whose window it is known."""
@@ -268,14 +295,15 @@ class RowFrame:
 
     def valued(self, demand: Demand) -> Valued:
         """Return each row that has a value, or each different value with the dates of all its rows."""
-        codes = self.codes(demand.columns[0])
+        (column,) = demand.columns
+        codes = self.codes(column)
         mask = self.known & self.calendar.within(self.occurred, demand.window_days, demand.until_days_ago)
         rows = np.flatnonzero(self.matching(demand.chosen) & (mask != 0) & (codes >= 0))
         if demand.of == "values":
             first, union = joined_masks(numbered([self.account[rows], codes[rows]]), mask[rows])
             rows = rows[first]
-            return Valued(self.account[rows], codes[rows], union, self.occurred[rows])
-        return Valued(self.account[rows], codes[rows], mask[rows], self.occurred[rows])
+            return Valued(self.account[rows], codes[rows], union, self.occurred[rows], self.values(column))
+        return Valued(self.account[rows], codes[rows], mask[rows], self.occurred[rows], self.values(column))
 
     def served(self, demand: Demand, starts: Starts) -> tuple[Counted, Ints]:
         """Count different combinations within the days of service that begins at each start."""
@@ -292,6 +320,41 @@ class RowFrame:
         row, start = row[inside], start[inside]
         first, union = joined_masks(numbered([start, *(key[row] for key in keys)]), self.known[row])
         return Counted(self.account[row][first], union, None), start[first]
+
+
+class ValuesFound:
+    """Which values there are, found some accounts at a time: a frame that can be asked for nothing else."""
+
+    def __init__(self) -> None:
+        self._found: dict[Demand, list[Valued]] = {}
+        self._places: dict[Demand, dict[Any, int]] = {}
+
+    def add(self, first: int, frame: Frame, demands: Sequence[Demand]) -> None:
+        """Ask a frame of accounts that are numbered from `first` on."""
+        for demand in demands:
+            found, places = frame.valued(demand), self._places.setdefault(demand, {})
+            place = np.array([places.setdefault(value, len(places)) for value in found.values], dtype=np.int64)
+            moved = replace(found, account=found.account + first, code=place[found.code], values=())
+            self._found.setdefault(demand, []).append(moved)
+
+    def valued(self, demand: Demand) -> Valued:
+        """Answer ``values``."""
+        found = self._found[demand]
+        return Valued(
+            np.concatenate([part.account for part in found]),
+            np.concatenate([part.code for part in found]),
+            np.concatenate([part.mask for part in found]),
+            np.concatenate([part.occurred for part in found]),
+            tuple(self._places[demand]),
+        )
+
+    def counted(self, demand: Demand) -> Counted:
+        """Refuse."""
+        raise NotImplementedError(f"no reference value is a count: {demand}")
+
+    def served(self, demand: Demand, starts: Starts) -> tuple[Counted, Ints]:
+        """Refuse."""
+        raise NotImplementedError(f"no reference value is counted by days of service: {demand}, {starts}")
 
 
 def day_of(moment: Floats) -> Floats:

@@ -88,7 +88,12 @@ class Connection(_Strict):
         Spark: where it runs, further settings, and the folder (that all its machines see) for working tables.
     memory_limit
         What the embedded DuckDB, which reads every row, may hold in memory before it writes to its temporary
-        folder: ``"700MB"``, ``"8GB"``.
+        folder: ``"700MB"``, ``"8GB"``. The vectors of a company are computed in parts that take about as much.
+
+    Attributes
+    ----------
+    memory
+        ``memory_limit`` in bytes.
     """
 
     engine: Literal["duckdb", "postgresql", "spark"] = "duckdb"
@@ -98,6 +103,16 @@ class Connection(_Strict):
     config: Mapping[str, str] = {}
     folder: str | None = None
     memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] = "2GB"
+
+    @property
+    def memory(self) -> int:
+        """``memory_limit`` in bytes.
+
+        >>> Connection(memory_limit="512 MiB").memory
+        536870912
+        """
+        number, unit = self.memory_limit.rstrip("iB").rstrip("KMGT"), self.memory_limit.lstrip("0123456789. ")
+        return int(float(number) * (1024 if "i" in unit else 1000) ** (" KMGT".index(unit[0])))
 
     @model_validator(mode="after")
     def _only_what_the_engine_asks(self) -> Connection:

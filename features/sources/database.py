@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import queue
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,14 +19,13 @@ from features.sources.contract import ColumnType, TableContract
 from features.sources.delivery import Delivered, csv_sentence, deliver, first_lines
 from features.sources.engines import Engine
 from features.sources.rows import (
-    ACCOUNT_IDS,
     as_the_contract_says,
     content,
     kept_rows,
     of_known_account,
     read_columns,
 )
-from features.sources.session import Session, Workshop
+from features.sources.session import ACCOUNT_IDS, Session, Workshop
 from features.sources.untimed import Untimed, untimed
 from features.sources.versions import end_replaced_rows
 
@@ -211,26 +212,59 @@ def _fill(
     name_accounts(workshop, delivered["accounts"])
     if accounts is not None:
         workshop.put(_CHOSEN, pa.table({"account_id": pa.array(accounts, pa.string())}))
-    newest: dict[str, dt.datetime | None] = {}
-    sizes: dict[str, int] = {}
-    taken: list[feeds.Taken] = []
-    for table, one in delivered.items():
-        rows = workshop.by_row(one, kept_rows(one, truncated_at))
-        workshop.store(table, f"SELECT * FROM {rows} AS kept WHERE {of_known_account(one)}")
-        newest[table], sizes[table] = workshop.row(f"SELECT max(recorded_at), count(*) FROM {sql.name(table)}")
-        if not sizes[table]:
-            _refuse_if_there_are_rows(workshop, one)
-        end_replaced_rows(workshop, table, content(one))
-        if one.contract.fed:
-            begins = one.source.begins
-            taken += feeds.taken_from_first_row(workshop, one) if begins is None else [feeds.Taken(table, begins)]
-        if accounts is not None and one.contract.by_account and table != "feeds":
-            workshop.keep(table, _OF_CHOSEN)
+    free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
+    workshops = workshop.beside()
+    for each in workshops:
+        free.put(each)
+
+    def made(one: Delivered) -> _Made:
+        own = free.get()
+        try:
+            return _make(own, one, truncated_at, chosen=accounts is not None)
+        finally:
+            free.put(own)
+
+    with ThreadPoolExecutor(len(workshops)) as pool:
+        tables = dict(zip(delivered, pool.map(made, delivered.values()), strict=True))
+    taken = [each for one in tables.values() for each in one.taken]
     feeds.write_coverage(workshop, taken, said="feeds" in delivered)
     if accounts is not None:
         for table in {"feeds", feeds.COVERAGE} & {*delivered, feeds.COVERAGE}:
             workshop.keep(table, _OF_CHOSEN)
-    return _history_ends(sources, delivered, newest, truncated_at), sizes
+    newest = {table: one.newest for table, one in tables.items()}
+    return _history_ends(sources, delivered, newest, truncated_at), {t: one.size for t, one in tables.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was seen of a table when it was made: the newest ``recorded_at``, its rows, what it covers."""
+
+    newest: dt.datetime | None
+    size: int
+    taken: Sequence[feeds.Taken]
+
+
+def _make(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None, *, chosen: bool) -> _Made:
+    """Make a table of what is delivered."""
+    table, taken = one.table, list[feeds.Taken]()
+    rows = workshop.by_row(one, kept_rows(one, truncated_at))
+    if "account_id" in one.contract.required and table != "accounts":
+        workshop.store_by_account(one, rows)
+    else:
+        workshop.store(table, f"SELECT * FROM {rows} AS kept WHERE {of_known_account(one)}")
+    seen = f"_seen_of_{table}"
+    workshop.gather(seen, table, f"SELECT max(recorded_at) AS newest, count(*) AS n FROM {sql.name(table)}")
+    newest, size = workshop.row(f"SELECT max(newest), CAST(sum(n) AS BIGINT) FROM {sql.name(seen)}")
+    workshop.drop(seen)
+    if not size:
+        _refuse_if_there_are_rows(workshop, one)
+    end_replaced_rows(workshop, table, content(one))
+    if one.contract.fed:
+        begins = one.source.begins
+        taken = feeds.taken_from_first_row(workshop, one) if begins is None else [feeds.Taken(table, begins)]
+    if chosen and one.contract.by_account and table != "feeds":
+        workshop.keep(table, _OF_CHOSEN)
+    return _Made(newest, size, taken)
 
 
 # Only once versions are told apart: a correction may have moved a row to another account. And a row of all
@@ -247,7 +281,9 @@ def name_accounts(workshop: Workshop, accounts: Delivered) -> None:
         There is none.
     """
     said = f"SELECT account_id FROM ({read_columns(accounts)}) WHERE {as_the_contract_says(accounts)}"
-    workshop.store(ACCOUNT_IDS, f"SELECT DISTINCT account_id FROM {workshop.by_row(accounts, said)} AS said")
+    ids = f"SELECT DISTINCT account_id FROM {workshop.by_row(accounts, said)} AS said"
+    place = "row_number() OVER (ORDER BY account_id) - 1 AS place"
+    workshop.store(ACCOUNT_IDS, f"SELECT account_id, {place} FROM ({ids}) AS ids")
     if is_empty(workshop, ACCOUNT_IDS):
         raise TableError(
             f"accounts: there is no row that keeps the contract, so there is nobody to ask about. {_CHECK}"

@@ -49,7 +49,7 @@ def taken_from_first_row(workshop: Workshop, delivered: Delivered) -> list[Taken
     # A moment belongs to the day that it ends, as in every window: midnight is still the day before.
     when = "occurred_at" if delivered.contract.occurred else "known_from"
     day = f"CAST({when} - INTERVAL 1 MICROSECOND AS DATE)"
-    spells = first_days(workshop.rows(_rows_that_may_be_first(sql.name(delivered.table), day)))
+    spells = first_days(_rows_that_may_be_first(workshop, delivered.table, day))
     return [Taken(delivered.table, first, known_from, until) for known_from, until, first in spells]
 
 
@@ -87,42 +87,58 @@ def write_coverage(workshop: Workshop, taken: Sequence[Taken], *, said: bool) ->
     workshop.drop(_TAKEN)
 
 
-def _rows_that_may_be_first(table: str, day: str) -> str:
-    """Return the select of the few rows that bring a new first day: known_from, known_until, day.
+def _rows_that_may_be_first(workshop: Workshop, table: str, day: str) -> list[Spell]:
+    """Return the few rows that bring a new first day: known from, known until, day.
 
     Of the rows never replaced, those that come before all known until then, looked at row by row only on days
     that bring one; of the replaced, those that came before these.
     """
-    kept = f"FROM {table} WHERE known_until = {sql.NEVER}"
-    return f"""
-        WITH _days AS (
-            SELECT CAST(known_from AS DATE) AS known, min({day}) AS first_day {kept}
-            GROUP BY CAST(known_from AS DATE)
-        ), _new_first_days AS ({_earlier_than_all_before("_days")}
-        ), _moments AS (
-            SELECT known_from AS known, min({day}) AS first_day {kept}
-            AND CAST(known_from AS DATE) IN (SELECT known FROM _new_first_days) GROUP BY known_from
-        ), _steps AS ({_earlier_than_all_before("_moments")}
+    days, moments, replaced = (f"_{what}_of_{table}" for what in ("days", "moments", "replaced"))
+    rows, lasting = sql.name(table), f"known_until = {sql.NEVER}"
+    known = "CAST(known_from AS DATE)"
+    first_day = f"min({day}) AS first_day FROM {rows} WHERE"
+    workshop.gather(days, table, f"SELECT {known} AS known, {first_day} {lasting} GROUP BY {known}")
+    new = f"SELECT known FROM ({_earlier_than_all_before(sql.name(days))})"
+    workshop.gather(
+        moments,
+        table,
+        f"SELECT known_from AS known, {first_day} {lasting} AND {known} IN ({new}) GROUP BY known_from",
+    )
+    workshop.gather(
+        replaced,
+        table,
+        f"SELECT known_from, known_until, {first_day} NOT ({lasting}) GROUP BY known_from, known_until",
+    )
+    found = workshop.rows(f"""
+        WITH _steps AS ({_earlier_than_all_before(sql.name(moments))}
         ), _both_kinds AS (
             SELECT known AS known_from, {sql.NEVER} AS known_until, first_day, first_day AS step FROM _steps
             UNION ALL
-            SELECT known_from, known_until, min({day}) AS first_day, CAST(NULL AS DATE) AS step
-            FROM {table} WHERE known_until < {sql.NEVER} GROUP BY known_from, known_until
+            SELECT known_from, known_until, first_day, CAST(NULL AS DATE) AS step FROM {sql.name(replaced)}
         ), _compared AS (
             SELECT known_from, known_until, first_day, step, min(step) OVER (ORDER BY known_from) AS first_by_then
             FROM _both_kinds
         )
         SELECT known_from, known_until, first_day FROM _compared
         WHERE step IS NOT NULL OR first_by_then IS NULL OR first_day < first_by_then
-    """
+    """)
+    for name in (days, moments, replaced):
+        workshop.drop(name)
+    return [(known_from, known_until, first) for known_from, known_until, first in found]
 
 
 def _earlier_than_all_before(rows: str) -> str:
-    """Return the select of the rows (``known``, ``first_day``) whose first day lies before that of all earlier."""
+    """Return the select of the rows (``known``, ``first_day``) whose first day lies before that of all earlier.
+
+    What is known at once may stand in several rows.
+    """
     before = "min(first_day) OVER (ORDER BY known ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     return f"""
             SELECT known, first_day
-            FROM (SELECT known, first_day, {before} AS first_before FROM {rows}) AS in_order
+            FROM (
+                SELECT known, first_day, {before} AS first_before
+                FROM (SELECT known, min(first_day) AS first_day FROM {rows} GROUP BY known) AS at_once
+            ) AS in_order
             WHERE first_before IS NULL OR first_day < first_before"""
 
 

@@ -9,8 +9,8 @@ from features.sources import sql
 from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
 from features.sources.csv_files import is_csv
 from features.sources.delivery import Delivered
+from features.sources.session import ACCOUNT_IDS
 
-ACCOUNT_IDS = "_account_ids"  # every account that the company ever delivered
 _RECORDED = ColumnContract(type=ColumnType.TIME)
 
 

@@ -10,21 +10,31 @@ rows (which accounts exist, versions, coverage) is plain SQL.
 from __future__ import annotations
 
 import contextlib
+import copy
+import json
+import os
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import numpy as np
 import pyarrow as pa
 
-from features.sources import sql
+from features.sources import spool, sql
+from features.sources.spool import HASH, PLACE, Spool, repeated
 
 if TYPE_CHECKING:
     import duckdb
 
+    from features.sources.config import Connection
     from features.sources.delivery import Delivered
 
+ACCOUNT_IDS = "_account_ids"  # every account that the company ever delivered, with its place in order
 RAW = "raw"  # the schema of what is delivered, as it is
+BYTES_A_ROW = 150  # about what a row of an event takes in memory
+_AT_ONCE = min(4, len(os.sched_getaffinity(0)))
 
 
 class Workshop(Protocol):
@@ -39,6 +49,9 @@ class Workshop(Protocol):
     @property
     def errors(self) -> tuple[type[Exception], ...]:
         """What its statements raise when rows or queries are at fault."""
+
+    def beside(self) -> Sequence[Workshop]:
+        """Return this workshop and others on the same tables: each may be used by a thread of its own."""
 
     def by_row(self, delivered: Delivered, select: str) -> str:
         """Return a relation for the result of a select that looks at one delivered row at a time.
@@ -58,11 +71,26 @@ class Workshop(Protocol):
     def store(self, name: str, select: str) -> None:
         """Make a table, or make it anew."""
 
+    def store_by_account(self, delivered: Delivered, rows: str) -> None:
+        """Make a table of the rows whose account is one of :data:`ACCOUNT_IDS`, in the company's name for it.
+
+        `rows` is a relation of :meth:`by_row`.
+        """
+
     def put(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows at hand."""
 
-    def replace(self, name: str, condition: str, select: str) -> None:
-        """Put the rows of a select in place of those for which a condition holds."""
+    def gather(self, name: str, table: str, select: str) -> None:
+        """Make a table of what a select finds in each part of a table that may lie in parts."""
+
+    def repeated(self, name: str, column: str) -> str | None:
+        """Return the condition that a row's text in a column has the hash of another row's; None: no row's has."""
+
+    def replace(self, name: str, condition: str, select: Callable[[str], str]) -> None:
+        """Put other rows in place of those for which a condition holds.
+
+        `select` is given the name under which those lie for a while, and returns the select of the others.
+        """
 
     def keep(self, name: str, condition: str) -> None:
         """Keep the rows for which a condition holds."""
@@ -93,31 +121,57 @@ class Session:
         Where queries find files by relative paths.
     remote
         Where the company's queries run; None: here.
-    memory_limit
-        What DuckDB may hold in memory before it writes to its temporary folder.
+    settings
+        What it may hold in memory, before it writes to its temporary folder.
     """
 
-    def __init__(self, folder: Path, remote: Remote | None = None, memory_limit: str = "2GB") -> None:
+    def __init__(self, folder: Path, settings: Connection, remote: Remote | None = None) -> None:
         import duckdb
 
         self.remote = remote
         self._temporary = tempfile.TemporaryDirectory(prefix="keepsight-")
         self.place = Path(self._temporary.name)
+        # In memory: to compress rows for a file that is deleted again costs four times what reading them does.
+        # What memory cannot hold is written to the temporary folder.
         self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
-            str(self.place / "tables.duckdb"),
+            ":memory:",
             config={
-                "memory_limit": memory_limit,
+                "memory_limit": settings.memory_limit,
                 "temp_directory": str(self.place / "spilled"),
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,  # reading files never reaches for the network
                 "allow_community_extensions": False,
             },
         )
-        self.connection.execute("SET TimeZone = 'UTC'")
+        self._settings = [
+            "SET TimeZone = 'UTC'",
+            f"SET file_search_path = {sql.text(_search_path(folder, self.place))}",
+        ]
+        self._beside: list[Session] = []
+        self._spools: dict[str, Spool] = {}
+        self._memory = settings.memory
+        self._set()
+        self.connection.execute(f"CREATE SCHEMA {RAW}")
+
+    def _set(self) -> None:
+        import duckdb
+
+        for setting in self._settings:
+            self.connection.execute(setting)
         with contextlib.suppress(duckdb.InvalidInputException):  # in notebooks without ipywidgets there is no bar
             self.connection.execute("SET enable_progress_bar = false")  # it would be printed into the JSON
-        self.connection.execute(f"SET file_search_path = {sql.text(str(_search_path(folder, self.place)))}")
-        self.connection.execute(f"CREATE SCHEMA {RAW}")
+
+    def beside(self) -> Sequence[Session]:
+        """Return this session and others on the same tables: each may be used by a thread of its own.
+
+        DuckDB works on one table of some ten thousand rows with one core alone.
+        """
+        while len(self._beside) < _AT_ONCE - 1:
+            other = copy.copy(self)
+            other.connection = self.connection.cursor()
+            other._set()
+            self._beside.append(other)
+        return [self, *self._beside]
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -156,8 +210,59 @@ class Session:
 
     def store(self, name: str, select: str) -> None:
         """Make a table, or make it anew."""
-        # Temporary: to compress rows for a file that is deleted again costs four times what reading them does.
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {sql.name(name)} AS {select}")
+        self.connection.execute(f"CREATE OR REPLACE TABLE {sql.name(name)} AS {select}")
+
+    def store_by_account(self, delivered: Delivered, rows: str) -> None:
+        """Make a table of the rows of known accounts; in files, where memory is too small for them."""
+        name, kept, size = delivered.table, f"SELECT kept.* FROM {rows} AS kept", self._about(delivered.relation)
+        if size * BYTES_A_ROW < self._memory:
+            self.store(name, f"{kept} WHERE account_id IN (SELECT account_id FROM {ACCOUNT_IDS})")
+            return
+        accounts = self.rows(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY place")
+        placed = (
+            f"SELECT kept.*, hash(row_key) AS {HASH}, place AS {PLACE} "
+            f"FROM {rows} AS kept JOIN {ACCOUNT_IDS} USING (account_id)"
+        )
+        batches = self.connection.sql(placed).to_arrow_reader(spool.ROWS_A_BATCH)
+        schema = batches.schema.remove(batches.schema.get_field_index(PLACE))
+        files = Spool(self.place / f"{name} by account", [row[0] for row in accounts], schema, size)
+        files.fill(batches)
+        self._spools[name] = files
+        self._read(name, files.rows())
+        columns = ", ".join(sql.name(column) for column in schema.names if column != HASH)
+        self.connection.execute(f"CREATE VIEW {sql.name(name)} AS SELECT {columns} FROM {_files_of(name)}")
+
+    def _about(self, relation: str) -> int:
+        """Return about how many rows there are, without reading them."""
+        plan = json.loads(self.rows(f"EXPLAIN (FORMAT json) SELECT * FROM {relation}")[0][1])
+        return int(plan[0]["extra_info"].get("Estimated Cardinality", 0))
+
+    def spooled(self, first: str | None = None, last: str | None = None) -> None:
+        """Have this connection read the rows of the accounts from `first` to `last` alone, in spooled tables.
+
+        Rows of some other accounts are read too; without edges, all are.
+        """
+        for name, files in self._spools.items():
+            self._read(name, files.rows(first, last))
+
+    def _read(self, name: str, rows: pa.Table) -> None:
+        self.connection.register(_files_of(name, quoted=False), rows)
+
+    def gather(self, name: str, table: str, select: str) -> None:
+        """Make a table of what a select finds in each part of a table; those of a spooled one are its files.
+
+        So no more than one file's pages are in memory.
+        """
+        if table not in self._spools:
+            self.store(name, select)
+            return
+        for number, part in enumerate(self._spools[table].parts()):
+            self._read(table, part)
+            if number:
+                self.connection.execute(f"INSERT INTO {sql.name(name)} {select}")
+            else:
+                self.store(name, select)
+        self._read(table, self._spools[table].rows())
 
     def put(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows at hand."""
@@ -165,28 +270,72 @@ class Session:
         self.store(name, "SELECT * FROM _given_rows")
         self.connection.unregister("_given_rows")
 
-    def replace(self, name: str, condition: str, select: str) -> None:
-        """Put the rows of a select in place of those for which a condition holds; only those are written."""
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE _replacing AS {select}")
-        self.connection.execute(f"DELETE FROM {sql.name(name)} WHERE {condition}")
-        self.connection.execute(f"INSERT INTO {sql.name(name)} BY NAME SELECT * FROM _replacing")
-        self.connection.execute("DROP TABLE _replacing")
+    def repeated(self, name: str, column: str) -> str | None:
+        """Return the condition that a row's text in a column has the hash of another row's; None: no row's has.
+
+        Sorting the hashes takes a third of the time that grouping by them does.
+        """
+        if name in self._spools:
+            hashed, twice = HASH, self._spools[name].repeated()
+        else:
+            hashed = f"hash({sql.name(column)})"
+            fetched = self.connection.execute(f"SELECT {hashed} AS h FROM {sql.name(name)}").fetchnumpy()
+            twice = repeated(np.asarray(fetched["h"], dtype=np.uint64))
+        if not len(twice):
+            return None
+        self.put(_repeated_in(name), pa.table({"h": twice}))
+        return f"{hashed} IN (SELECT h FROM {sql.name(_repeated_in(name))})"
+
+    def replace(self, name: str, condition: str, select: Callable[[str], str]) -> None:
+        """Put other rows in place of those for which a condition holds; only those are written."""
+        table, chosen = sql.name(name), sql.name(f"_chosen_of_{name}")
+        if name in self._spools:
+            self._replace_spooled(name, condition, select)
+            return
+        self.connection.execute(
+            f"CREATE OR REPLACE TABLE {chosen} AS SELECT *, rowid AS _at FROM {table} WHERE {condition}"
+        )
+        self.connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT _at FROM {chosen})")
+        self.connection.execute(f"INSERT INTO {table} BY NAME {select(chosen)}")
+        self.connection.execute(f"DROP TABLE {chosen}")
+
+    def _replace_spooled(self, name: str, condition: str, select: Callable[[str], str]) -> None:
+        """Leave the files as they are: the others lie beside them."""
+        files, columns = _files_of(name), ", ".join(sql.name(column) for column in self.columns(name))
+        chosen, instead = sql.name(f"_chosen_of_{name}"), sql.name(f"_instead_in_{name}")
+        self.gather(f"_chosen_of_{name}", name, f"SELECT {columns} FROM {files} WHERE {condition}")
+        self.connection.execute(f"CREATE TABLE {instead} AS SELECT {columns} FROM ({select(chosen)})")
+        self.connection.execute(f"DROP TABLE {chosen}")
+        self.connection.execute(
+            f"CREATE OR REPLACE VIEW {sql.name(name)} AS "
+            f"SELECT {columns} FROM {files} ANTI JOIN {sql.name(_repeated_in(name))} ON {HASH} = h "
+            f"UNION ALL SELECT {columns} FROM {instead}"
+        )
 
     def keep(self, name: str, condition: str) -> None:
         """Keep the rows for which a condition holds."""
-        self.store(name, f"SELECT * FROM {sql.name(name)} WHERE {condition}")
+        select = f"SELECT * FROM {sql.name(name)} WHERE {condition}"
+        if name not in self._spools:
+            self.store(name, select)
+            return
+        self.store("_kept", select)
+        self.connection.execute(f"DROP VIEW {sql.name(name)}")
+        self.connection.execute(f"ALTER TABLE _kept RENAME TO {sql.name(name)}")
+        del self._spools[name]
 
     def drop(self, name: str) -> None:
         """Drop a table."""
         self.connection.execute(f"DROP TABLE IF EXISTS {sql.name(name)}")
 
     def interrupt(self) -> None:
-        """Make the query under way fail."""
-        self.connection.interrupt()
+        """Make the queries under way fail."""
+        for session in (self, *self._beside):
+            session.connection.interrupt()
 
     def close(self) -> None:
-        """Close the connection and delete its files; a second time does nothing."""
-        self.connection.close()
+        """Close the connections and delete their files; a second time does nothing."""
+        for session in (*self._beside, self):
+            session.connection.close()
         self._temporary.cleanup()
 
     def __enter__(self) -> Self:
@@ -198,11 +347,21 @@ class Session:
         self.close()
 
 
-def _search_path(folder: Path, place: Path) -> Path:
+def _files_of(name: str, *, quoted: bool = True) -> str:
+    """Name the files of a spooled table, as a relation of a connection."""
+    relation = f"_files_of_{name}"
+    return sql.name(relation) if quoted else relation
+
+
+def _repeated_in(name: str) -> str:
+    return f"_repeated_in_{name}"
+
+
+def _search_path(folder: Path, place: Path) -> str:
     """Return a name of the folder that DuckDB's comma-separated search path can hold."""
     folder = folder.resolve()
     if not any(character in str(folder) for character in ",*?["):
-        return folder
+        return str(folder)
     alias = place / "sources"
     alias.symlink_to(folder, target_is_directory=True)
-    return alias
+    return str(alias)

@@ -10,8 +10,6 @@ from features.sources import sql
 if TYPE_CHECKING:
     from features.sources.session import Workshop
 
-_REPEATED = "_repeated_keys"
-
 
 def end_replaced_rows(workshop: Workshop, table: str, content: Sequence[str]) -> None:
     """Give the rows of a table that were replaced later the end of their time.
@@ -32,24 +30,21 @@ def end_replaced_rows(workshop: Workshop, table: str, content: Sequence[str]) ->
     content
         The quoted columns that make a row what it is.
     """
-    select = f"SELECT hash(row_key) AS h FROM {sql.name(table)} GROUP BY hash(row_key) HAVING count(*) > 1"
-    workshop.store(_REPEATED, select)
-    if workshop.rows(f"SELECT h FROM {_REPEATED} LIMIT 1"):
-        chosen = f"hash(row_key) IN (SELECT h FROM {_REPEATED})"
+    chosen = workshop.repeated(table, "row_key")
+    if chosen is not None:
         columns = [sql.name(column) for column in workshop.columns(table) if column != "known_until"]
-        workshop.replace(table, chosen, _versions(table, chosen, columns, content))
-    workshop.drop(_REPEATED)
+        workshop.replace(table, chosen, lambda rows: _versions(rows, columns, content))
 
 
-def _versions(table: str, chosen: str, columns: Sequence[str], content: Sequence[str]) -> str:
-    """Return the select of the versions among the chosen rows; `columns` are all but ``known_until``."""
+def _versions(rows: str, columns: Sequence[str], content: Sequence[str]) -> str:
+    """Return the select of the versions among some rows; `columns` are all but ``known_until``."""
     kept = ", ".join(columns)
     order = ", ".join(f"{column} DESC NULLS LAST" for column in content)
     same = " AND ".join(f"{column} IS NOT DISTINCT FROM lag({column}) OVER w" for column in content)
     return f"""
         WITH _placed AS (
             SELECT {kept}, row_number() OVER (PARTITION BY row_key, recorded_at ORDER BY {order}) AS _place
-            FROM {sql.name(table)} WHERE {chosen}
+            FROM {rows}
         ), _compared AS (
             SELECT {kept}, row_number() OVER w AS _version, {same} AS _repeats
             FROM _placed WHERE _place = 1 WINDOW w AS (PARTITION BY row_key ORDER BY recorded_at)

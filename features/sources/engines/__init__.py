@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
@@ -61,11 +61,11 @@ class Engine(Protocol):
             Those with an ``account_id``, which they are asked by.
         """
 
+    def among(self, first: str, last: str) -> AbstractContextManager[None]:
+        """Be asked only about the accounts from `first` to `last` for a while, in order of their ids."""
+
     def put(self, name: str, rows: pa.Table) -> None:
         """Make a small working table of rows at hand, or make it anew."""
-
-    def make(self, name: str, select: str) -> None:
-        """Make a working table of a query in the engine's own dialect, or make it anew."""
 
     def fetch(self, select: str, schema: pa.Schema) -> pa.Table:
         """Run a query in the engine's own dialect; `schema` are its columns' types."""
@@ -81,9 +81,6 @@ class Engine(Protocol):
             Whether many accounts will be asked about, from many threads: worth the time that it takes to lay
             the rows out for it.
         """
-
-    def drop(self, name: str) -> None:
-        """Drop a working table."""
 
     def interrupt(self) -> None:
         """Make the query under way fail, from another thread."""
@@ -137,7 +134,7 @@ def session_to_check(sources: Sources) -> Iterator[Session]:
                 from features.sources.engines.spark import SparkRows
 
                 remote = SparkRows(sources.config.connection)
-        yield open_things.enter_context(Session(sources.folder, remote, sources.config.connection.memory_limit))
+        yield open_things.enter_context(Session(sources.folder, sources.config.connection, remote))
 
 
 def bound(engine: Engine, name: str, schema: ibis.Schema) -> ir.Table:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import queue
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,24 +32,30 @@ class DuckDB:
     def __init__(self, sources: Sources) -> None:
         import ibis
 
-        self.files = self.workshop = Session(sources.folder, memory_limit=sources.config.connection.memory_limit)
+        self.files = self.workshop = Session(sources.folder, sources.config.connection)
         self.ibis: Any = ibis.duckdb.from_connection(self.files.connection)
         self._prepared = 0
         self._cursors: list[duckdb.DuckDBPyConnection] = []
 
-    def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:
+    def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:  # noqa: ARG002 - they stay
         """Leave the tables where they are."""
+        self.files.spooled()
+
+    @contextmanager
+    def among(self, first: str, last: str) -> Iterator[None]:
+        """Read the files of these accounts alone, of tables that lie in files by account."""
+        self.files.spooled(first, last)
+        try:
+            yield
+        finally:
+            self.files.spooled()
 
     def put(self, name: str, rows: pa.Table) -> None:
         """Make a small temporary table."""
         connection = self.files.connection
         connection.register("_given_columns", rows)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM _given_columns")
+        connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM _given_columns")
         connection.unregister("_given_columns")
-
-    def make(self, name: str, select: str) -> None:
-        """Make a temporary table; large ones lie in the temporary folder."""
-        self.files.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {select}")
 
     def fetch(self, select: str, schema: pa.Schema) -> pa.Table:
         """Run a query."""
@@ -67,7 +74,7 @@ class DuckDB:
             one = f"SELECT * FROM ({select}) WHERE account_id = $1"
             return lambda account_id: connection.execute(one, [account_id]).fetchall()
         self._prepared += 1
-        table = f"main.of_accounts_{self._prepared}"  # not temporary: those are seen by one connection only
+        table = f"of_accounts_{self._prepared}"  # not temporary: those are seen by one connection only
         (rows,) = self.files.row(f"SELECT count(*) FROM ({select})")
         connection.execute(f"CREATE TABLE {table} AS SELECT * FROM ({select}) LIMIT 0")
         for condition in self._accounts_in_parts(-(-rows // _SORTED_AT_ONCE)):
@@ -108,10 +115,6 @@ class DuckDB:
             )
             for low, high in itertools.pairwise(edges)
         ]
-
-    def drop(self, name: str) -> None:
-        """Drop a temporary table."""
-        self.files.connection.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
 
     def interrupt(self) -> None:
         """Make the query under way fail."""

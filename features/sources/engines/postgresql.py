@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,9 +160,7 @@ class PostgreSQL:
         try:
             self._schema = _own_schema(self.connection)
             self.ibis: Any = ibis.postgres.from_connection(self.connection)
-            self.files = self.workshop = Session(
-                sources.folder, self._server, sources.config.connection.memory_limit
-            )
+            self.files = self.workshop = Session(sources.folder, sources.config.connection, self._server)
         except BaseException:
             self._server.close()
             raise
@@ -207,6 +206,10 @@ class PostgreSQL:
             for part in parts:
                 copy.write(part)
 
+    def among(self, first: str, last: str) -> AbstractContextManager[None]:  # noqa: ARG002 - the index knows
+        """Do nothing: the index finds the accounts."""
+        return nullcontext()
+
     def put(self, name: str, rows: pa.Table) -> None:
         """Make a small working table."""
         declared = ", ".join(f"{sql.name(field.name)} {_of_arrow(field.type)}" for field in rows.schema)
@@ -217,11 +220,6 @@ class PostgreSQL:
             self._anew(name, f"({declared})")
             self._copy_in(name, iter([written.getvalue()]), "")
             self.connection.execute(f"ANALYZE {sql.name(name)}")
-
-    def make(self, name: str, select: str) -> None:
-        """Make a working table of a query; unlogged, not temporary: parallel workers cannot read those."""
-        self._anew(name, f"AS {select}")
-        self.connection.execute(f"ANALYZE {sql.name(name)}")
 
     def _anew(self, name: str, definition: str) -> None:
         self.drop(name)

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 from features.errors import SourcesError, TableError
 from features.sources import sql
 from features.sources.delivery import files_of, first_lines
-from features.sources.session import RAW, Session
+from features.sources.session import ACCOUNT_IDS, RAW, Session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -118,7 +119,7 @@ class Spark:
         connection = sources.config.connection
         self._spark = start_spark(connection)
         self.ibis: Any = _backend(self._spark)
-        self.files = Session(sources.folder, self, sources.config.connection.memory_limit)
+        self.files = Session(sources.folder, sources.config.connection, self)
         self.workshop = self
         self._sources = sources
         self._folder = connection.folder or str(self.files.place / "spark")
@@ -140,6 +141,10 @@ class Spark:
         name = f"columns of {table}"
         session.put(name, columns)
         return f"SELECT * FROM {sql.name(name)}"
+
+    def beside(self) -> list[Spark]:
+        """Return this one alone: Spark's own tasks run at once."""
+        return [self]
 
     def by_row(self, delivered: Delivered, select: str) -> str:
         """Return a view of the result of a select that looks at one delivered row at a time."""
@@ -197,11 +202,29 @@ class Spark:
         """Make a table, or make it anew."""
         self.make(name, _in_spark(select))
 
-    def replace(self, name: str, condition: str, select: str) -> None:
-        """Put the rows of a select in place of those for which a condition holds."""
-        columns = ", ".join(sql.name(column) for column in self.columns(name))
-        kept = f"SELECT {columns} FROM {sql.name(name)} WHERE NOT ({condition})"
-        self.store(name, f"{kept} UNION ALL SELECT {columns} FROM ({select}) AS _replacing")
+    def store_by_account(self, delivered: Delivered, rows: str) -> None:
+        """Make a table of the rows whose account is one of :data:`ACCOUNT_IDS`."""
+        known = f"account_id IN (SELECT account_id FROM {ACCOUNT_IDS})"
+        self.store(delivered.table, f"SELECT * FROM {rows} AS kept WHERE {known}")
+
+    def gather(self, name: str, table: str, select: str) -> None:  # noqa: ARG002 - Spark's tables lie whole
+        """Make a table of what a select finds."""
+        self.store(name, select)
+
+    def repeated(self, name: str, column: str) -> str | None:
+        """Return the condition that a row's text in a column has the hash of another row's; None: no row's has."""
+        hashed, hashes_there = f"hash({sql.name(column)})", f"_repeated_in_{name}"
+        select = f"SELECT {hashed} AS h FROM {sql.name(name)} GROUP BY {hashed} HAVING count(*) > 1"
+        self.store(hashes_there, select)
+        there = f"SELECT h FROM {sql.name(hashes_there)}"
+        return f"{hashed} IN ({there})" if self.rows(f"{there} LIMIT 1") else None
+
+    def replace(self, name: str, condition: str, select: Callable[[str], str]) -> None:
+        """Put other rows in place of those for which a condition holds."""
+        columns, table = ", ".join(sql.name(column) for column in self.columns(name)), sql.name(name)
+        kept = f"SELECT {columns} FROM {table} WHERE NOT ({condition})"
+        replaced = select(f"(SELECT * FROM {table} WHERE {condition}) AS _chosen")
+        self.store(name, f"{kept} UNION ALL SELECT {columns} FROM ({replaced}) AS _replacing")
 
     def keep(self, name: str, condition: str) -> None:
         """Keep the rows for which a condition holds."""
@@ -211,6 +234,10 @@ class Spark:
 
     def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:
         """Leave the tables where they are."""
+
+    def among(self, first: str, last: str) -> AbstractContextManager[None]:  # noqa: ARG002 - as on every engine
+        """Do nothing: Spark reads whole tables."""
+        return nullcontext()
 
     def put(self, name: str, rows: pa.Table) -> None:
         """Make a small table of rows at hand."""

@@ -46,7 +46,7 @@ def our_schemas(server: psycopg.Connection[Any]) -> list[str]:
 def test_vectors_equal_those_of_duckdb(
     counted_by: str, tmp_path: Path, connection_of: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "ROWS_WORTH_COUNTING", 0 if counted_by == "the engine" else 10**9)
+    monkeypatch.setattr(fetching, "ROWS_WORTH_CONDENSING", 0 if counted_by == "the engine" else 10**9)
     company = invented_company(1, 40, DATES)
     ours = vectors_on(connection_of("postgresql"), company, tmp_path / "ours")
     theirs = vectors_on("", company, tmp_path / "theirs")

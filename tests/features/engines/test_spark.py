@@ -35,7 +35,7 @@ LEFT_OUT = ("plans", "contacts", "community", "feedback", "requests", "visits", 
 def test_vectors_equal_those_of_duckdb(
     tmp_path: Path, connection_of: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "ROWS_WORTH_COUNTING", 0)
+    monkeypatch.setattr(fetching, "ROWS_WORTH_CONDENSING", 0)
     company = invented_company(1, 20, DATES, without=LEFT_OUT)
     ours = vectors_on(connection_of("spark"), company, tmp_path / "ours")
     theirs = vectors_on("", company, tmp_path / "theirs")
@@ -53,7 +53,7 @@ def test_vectors_of_whole_companies_equal_those_of_duckdb(
     connection_of: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fetching, "ROWS_WORTH_COUNTING", 0 if counted_by == "the engine" else 10**9)
+    monkeypatch.setattr(fetching, "ROWS_WORTH_CONDENSING", 0 if counted_by == "the engine" else 10**9)
     dates = tuple(date + dt.timedelta(hours=13, minutes=7) for date in DATES) if seed == 2 else DATES
     company = invented_company(seed, 40, dates, feeds=seed != 2)
     ours = vectors_on(connection_of("spark"), company, tmp_path / "ours", dates)

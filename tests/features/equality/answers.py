@@ -23,8 +23,8 @@ from tests.oracle.answer import Oracle
 from tests.oracle.engine import grid_table
 from tests.oracle.written import write_company
 
-FETCHED, COUNTED = "rows fetched", "rows counted in the database"
-WAYS = {FETCHED: 10**9, COUNTED: -1}
+ONE_BY_ONE, CONDENSED = "rows one by one", "rows condensed"
+WAYS = {ONE_BY_ONE: 10**9, CONDENSED: -1}
 # Sums of floats may be added up in another order; all else is exact.
 SUMS_OF_FLOATS = ("arr", "usage_trend", "licence_change")
 
@@ -47,8 +47,8 @@ class Written:
         """All its tables; to be closed."""
         return open_database(self.sources)
 
-    def vectors(self, database: Database, pairs: Sequence[Pair], way: str = FETCHED) -> Vectors:
-        """Read so many pairs, the rows fetched or counted."""
+    def vectors(self, database: Database, pairs: Sequence[Pair], way: str = ONE_BY_ONE) -> Vectors:
+        """Read so many pairs, the rows one by one or condensed."""
         with read_by(way):
             return build_vectors(database, self.sources.catalogue, self.contract, grid_table(pairs))
 
@@ -69,9 +69,9 @@ def written(sample: Sample, folder: Path, connection: str = "") -> Written:
 
 @contextmanager
 def read_by(way: str) -> Iterator[None]:
-    """Make the engine fetch rows, or have them counted first, however few there are."""
+    """Have the engine look at rows one by one, or condense them first, however few there are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fetching, "ROWS_WORTH_COUNTING", WAYS[way])
+        patch.setattr(fetching, "ROWS_WORTH_CONDENSING", WAYS[way])
         yield
 
 

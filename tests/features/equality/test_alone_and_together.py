@@ -9,11 +9,13 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from features.sources import open_database
+from features.sources.spool import Spool
 from features.vectors import COVERAGE
-from tests.features.equality.answers import FETCHED, WAYS, Tally, Written, differing, written
+from tests.features.equality.answers import ONE_BY_ONE, WAYS, Tally, Written, differing, written
 from tests.features.equality.mutants import mutated
 from tests.features.equality.samples import few_and_many, sample, samples
 
@@ -45,6 +47,17 @@ def test_parts_of_a_few_pairs_in_any_order_give_the_vectors_of_the_whole(
     tallies = {way: Tally(f"parts = batch, {way}") for way in WAYS}
     for place, one in enumerate(samples(**drawn)):
         in_parts(written(one, tmp_path / str(place)), tallies, random.Random(place))
+    for tally in tallies.values():
+        tally.tell()
+        assert tally.differences == []
+        assert tally.pairs == drawn["pairs"]
+
+
+@few_and_many
+def test_tables_in_files_give_the_vectors_of_tables_in_memory(drawn: dict[str, int], tmp_path: Path) -> None:
+    tallies = {way: Tally(f"in files = in memory, {way}") for way in WAYS}
+    for place, one in enumerate(samples(**drawn)):
+        in_files(written(one, tmp_path / str(place)), tallies)
     for tally in tallies.values():
         tally.tell()
         assert tally.differences == []
@@ -97,10 +110,25 @@ def in_passes(one: Written, tallies: dict[str, Tally]) -> None:
     """As a company of a million pairs is read: some accounts after the others."""
     with one.database as database, pytest.MonkeyPatch.context() as patch:
         of_all = {way: one.vectors(database, one.sample.pairs, way) for way in tallies}
-        patch.setattr("features.snapshots.PAIRS_A_PASS", 40)
+        patch.setattr("features.measures.engine.PAIRS_A_PASS", 40)
         for way, tally in tallies.items():
             passes = one.vectors(database, one.sample.pairs, way)
             tally.add(passes, differing(passes, of_all[way]))
+
+
+def in_files(one: Written, tallies: dict[str, Tally]) -> None:
+    """As a company is read whose events memory does not hold: from files of some accounts each."""
+    with one.database as database:
+        in_memory = {way: one.vectors(database, one.sample.pairs, way) for way in tallies}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("features.sources.session.BYTES_A_ROW", 10**12)
+        patch.setattr("features.sources.spool.ROWS_A_RANGE", 100)
+        patch.setattr("features.sources.spool.ROWS_A_BATCH", 50)
+        patch.setattr("features.measures.engine.PAIRS_A_PASS", 200)
+        with one.database as database:
+            for way, tally in tallies.items():
+                ours = one.vectors(database, one.sample.pairs, way)
+                tally.add(ours, differing(ours, in_memory[way]))
 
 
 def of_some_accounts(one: Written, tally: Tally, rng: random.Random) -> None:
@@ -130,7 +158,21 @@ def parts(order: Sequence[int], rng: random.Random) -> Iterator[Sequence[int]]:
 )
 def test_an_engine_that_mixes_accounts_is_told_by_pairs_alone(mutant: str, tmp_path: Path) -> None:
     drawn = sample("no plans table", 25, seed=103, accounts=20, dates=3)
-    tally = {FETCHED: Tally(mutant)}
+    tally = {ONE_BY_ONE: Tally(mutant)}
     with mutated(mutant):
         one_by_one(written(drawn, tmp_path / "company"), tally)
-    assert len(tally[FETCHED].differences) >= 5
+    assert len(tally[ONE_BY_ONE].differences) >= 5
+
+
+def test_files_that_are_read_by_half_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Spool.rows
+
+    def half(self: Spool, first: str | None = None, last: str | None = None) -> pa.Table:
+        rows = whole(self, first, last)
+        return rows if first is None else rows.slice(0, len(rows) // 2)
+
+    monkeypatch.setattr(Spool, "rows", half)
+    drawn = sample("everything connected", 200, seed=104, accounts=20, dates=10)
+    tally = {ONE_BY_ONE: Tally("half of the rows")}
+    in_files(written(drawn, tmp_path / "company"), tally)
+    assert len(tally[ONE_BY_ONE].differences) >= 5

@@ -12,7 +12,7 @@ import pytest
 
 from features.sources import open_database
 from tests.features.equality.answers import (
-    FETCHED,
+    ONE_BY_ONE,
     WAYS,
     Tally,
     Written,
@@ -79,10 +79,10 @@ def in_files(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 @pytest.mark.parametrize("mutant", ["the wall clock ends every window", "recorded_at is ignored"])
 def test_an_engine_that_looks_ahead_is_told_by_data_cut_off(mutant: str, in_files: Written) -> None:
-    tally = {FETCHED: Tally(mutant)}
+    tally = {ONE_BY_ONE: Tally(mutant)}
     with mutated(mutant):
         cut_off_at_each_date(in_files, tally)
-    assert len(tally[FETCHED].differences) >= 20
+    assert len(tally[ONE_BY_ONE].differences) >= 20
 
 
 @pytest.mark.parametrize(

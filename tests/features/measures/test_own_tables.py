@@ -84,7 +84,7 @@ def test_every_signal_over_own_tables_equals_the_oracles(name: str, engine: Call
 def test_it_does_so_too_where_rows_are_counted_in_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("features.measures.fetching.ROWS_WORTH_COUNTING", -1)
+    monkeypatch.setattr("features.measures.fetching.ROWS_WORTH_CONDENSING", -1)
     name, catalogue = "with feeds", own_signals()
     vectors = vectors_of(company(name), tmp_path, pairs(name), catalogue=catalogue)
     assert mismatches(Oracle(company(name), catalogue), vectors, pairs(name)) == []

@@ -100,7 +100,7 @@ OF_QUERIES = [
 def test_a_column_may_have_a_name_that_a_query_would_use(
     company: Company, name: str, rows_worth_counting: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "ROWS_WORTH_COUNTING", rows_worth_counting)
+    monkeypatch.setattr(fetching, "ROWS_WORTH_CONDENSING", rows_worth_counting)
     for file in ("tables.toml", "signals.toml"):
         path = company.folder / "overlay" / file
         path.write_text(re.sub(r'hours( = \{|"\])', rf"{name}\1", path.read_text("utf-8")), encoding="utf-8")

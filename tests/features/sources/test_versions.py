@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.sources.config import Connection
 from features.sources.session import Session
 from features.sources.versions import end_replaced_rows
 from tests.features.sources.company import Company, at, rows, rows_known
@@ -167,7 +168,7 @@ Version = tuple[str, int, int, int | None]  # key, recorded, occurred, value
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with Session(Path(tmp_path_factory.mktemp("folder"))) as opened:
+    with Session(Path(tmp_path_factory.mktemp("folder")), Connection()) as opened:
         yield opened
 
 

@@ -1,0 +1,100 @@
+"""Rows of a large table, laid out in files by ranges of accounts: who asks about some reads their rows alone.
+
+Where memory does not hold the rows, a DuckDB that sorts them, or reads them again for every part of the
+accounts, does several times the work. So rows are laid out once, as they are read, in Arrow's own layout; what is
+held in memory is a batch of them.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+PLACE, HASH = "_place", "_hash"  # beside a row's own columns: its account's place, and the hash of its key
+ROWS_A_RANGE = 1_000_000  # about
+MOST_RANGES = 256  # files that are open at once
+ROWS_A_BATCH = 250_000
+_HASHES_AT_ONCE = 2**24  # 130 MB
+
+Hashes = npt.NDArray[np.uint64]
+
+
+class Spool:
+    """Rows on disk, by ranges of accounts.
+
+    Parameters
+    ----------
+    folder
+        Where the files are made.
+    account_ids
+        All accounts, in order.
+    schema
+        The rows' columns, and :data:`HASH`.
+    rows
+        About how many there will be.
+    """
+
+    def __init__(self, folder: Path, account_ids: Sequence[str], schema: pa.Schema, rows: int) -> None:
+        folder.mkdir()
+        self._folder, self._accounts, self._schema = folder, len(account_ids), schema
+        ranges = min(-(-rows // ROWS_A_RANGE), MOST_RANGES, self._accounts)
+        self._firsts = [account_ids[-(-number * self._accounts // ranges)] for number in range(ranges)]
+
+    def fill(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Write rows, each with :data:`PLACE`: its account's place among all accounts."""
+        ranges = len(self._firsts)
+        files = [pa.ipc.new_file(self._file(number), self._schema) for number in range(ranges)]
+        with (self._folder / "hashes").open("wb") as hashes:
+            for batch in batches:
+                of_row = (batch[PLACE].to_numpy() * ranges // self._accounts).astype(np.uint16)
+                order = np.argsort(of_row, kind="stable")
+                ordered = batch.select(self._schema.names).take(pa.array(order))
+                edges = np.searchsorted(of_row[order], np.arange(ranges + 1)).tolist()
+                for file, first, after in zip(files, edges, edges[1:], strict=False):
+                    if after > first:
+                        file.write_batch(ordered.slice(first, after - first))
+                batch[HASH].to_numpy().tofile(hashes)
+        for file in files:
+            file.close()
+
+    def rows(self, first: str | None = None, last: str | None = None) -> pa.Table:
+        """Return all rows of the accounts from `first` to `last`, and some others'; without them, all rows."""
+        begin = 0 if first is None else max(bisect.bisect_right(self._firsts, first) - 1, 0)
+        end = len(self._firsts) if last is None else bisect.bisect_right(self._firsts, last)
+        return pa.concat_tables([self._mapped(number) for number in range(begin, max(end, begin + 1))])
+
+    def parts(self) -> Iterator[pa.Table]:
+        """Yield the rows of each file."""
+        yield from map(self._mapped, range(len(self._firsts)))
+
+    def _mapped(self, number: int) -> pa.Table:
+        return pa.ipc.open_file(pa.memory_map(self._file(number))).read_all()
+
+    def repeated(self) -> Hashes:
+        """Return the hashes that more than one row has."""
+        path = self._folder / "hashes"
+        parts = -(-path.stat().st_size // (8 * _HASHES_AT_ONCE)) or 1
+        return np.concatenate([repeated(_of_part(path, part, parts)) for part in range(parts)])
+
+    def _file(self, number: int) -> str:
+        return str(self._folder / f"{number}.arrow")
+
+
+def _of_part(path: Path, part: int, parts: int) -> Hashes:
+    """Return the hashes of one part of all, all alike in one part."""
+    some = [np.zeros(0, np.uint64)]
+    with path.open("rb") as file:
+        while len(chunk := np.fromfile(file, np.uint64, _HASHES_AT_ONCE // 8)):
+            some.append(chunk[chunk % np.uint64(parts) == part])
+    return np.concatenate(some)
+
+
+def repeated(hashes: Hashes) -> Hashes:
+    """Return what stands more than once among some hashes."""
+    hashes = np.sort(hashes)
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
