@@ -1,4 +1,7 @@
-"""Snapshots as a Parquet file: ids, the vector's columns, why each is unknown, and what became of the account."""
+"""Snapshots as a Parquet file: ids, the vector's columns, why each is unknown, and what became of the account.
+
+Such files are written by :mod:`features.snapshot_store`, in parts.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ import pyarrow.parquet as pq
 
 from features.errors import TableError
 from features.measures.rows import floats
-from features.parquet import write_whole
 from features.vectors import FeatureContract, Floats, Vectors
 
 CONTRACT_KEY = b"keepsight_contract"
@@ -45,21 +47,6 @@ def vector_table(vectors: Vectors) -> pa.Table:
 def with_churned(table: pa.Table, churned: Floats) -> pa.Table:
     """Return the rows with ``churned``: 1, 0, or NaN (null in the file) where censored or not at risk."""
     return table.append_column(CHURNED, pa.array(churned == 1, pa.bool_(), mask=np.isnan(churned)))
-
-
-def write_snapshots(path: Path, vectors: Vectors, churned: Floats) -> None:
-    """Write vectors and ``churned`` as Parquet, all at once; :mod:`features.snapshot_store` writes in parts.
-
-    Parameters
-    ----------
-    path
-        Replaced in one step, so that a reader never sees half a file.
-    vectors
-        n rows.
-    churned
-        Shape (n,), 1, 0, or NaN where censored or not at risk.
-    """
-    write_whole(path, with_churned(vector_table(vectors), churned))
 
 
 def read_snapshots(path: Path) -> tuple[Vectors, Floats]:

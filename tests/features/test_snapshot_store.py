@@ -24,7 +24,6 @@ import pytest
 
 from features import snapshot_store
 from features.errors import SnapshotError
-from features.ranges import bounds, range_of
 from features.snapshot_file import read_snapshots
 from features.snapshot_store import Listener, Task, Written, write_in_parts
 from features.snapshots import accounts_in_force, build_vectors, month_starts, recorded_codebooks
@@ -425,20 +424,6 @@ def test_computed_vectors_come_back_as_they_were(company: Company, tmp_path: Pat
         direct = build_vectors(database, database.sources.catalogue, vectors.contract, grid)
     np.testing.assert_allclose(vectors.values, direct.values, rtol=1e-9)
     assert np.array_equal(vectors.unknown, direct.unknown)
-
-
-def test_the_engine_tells_the_same_range_of_an_account(company: Company) -> None:
-    with company.opened() as database:
-        hashes = database.connection.con.execute(
-            "SELECT md5(account_id) FROM accounts ORDER BY account_id"
-        ).fetchall()
-    accounts = sorted([*ACCOUNTS, NEW])
-    for ranges in (1, 3, 8):
-        told = [
-            next(number for number, (low, high) in enumerate(bounds(ranges)) if low <= text < high)
-            for (text,) in hashes
-        ]
-        assert told == range_of(accounts, ranges).tolist()
 
 
 # --- kill -9 --------------------------------------------------------------------------------------------------

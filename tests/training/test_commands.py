@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from features.snapshot_file import write_snapshots
 from models.bundle import load_bundle
 from tests.training.fabricated import a_company
 from training.commands import app
@@ -132,9 +131,7 @@ def test_a_second_run_to_the_same_file_says_so_and_fails(demo: Path, tmp_path: P
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A snapshot file in which signs go with churn so plainly that every gate is passed."""
     made = a_company(accounts=700, effect=1.6, level=-5.0)
-    file = tmp_path_factory.mktemp("plain") / "snapshots.parquet"
-    write_snapshots(file, made.vectors, made.churned)
-    return file
+    return made.written(tmp_path_factory.mktemp("plain") / "snapshots.parquet")
 
 
 def test_a_model_that_passes_is_promoted_and_can_be_promoted_again(
