@@ -19,6 +19,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from features.as_known import as_known, covers
 from features.clock import moment_asked
 from features.errors import UnknownAccountError
 from features.evidence import MOMENT, account_evidence, asking, known_rows
@@ -141,12 +142,10 @@ class Company:
         """Name the accounts with a contract in force whose notice deadline has passed, as known at `as_of`."""
         if "contracts" not in self._database.tables:
             return frozenset()
-        rows, day = self._database.tables["contracts"], as_of.date()
-        known = rows.filter(rows.known_from <= as_of, rows.known_until > as_of)
-        rows = known.filter(known.start_date <= day, known.end_date.isnull() | (known.end_date >= day))
+        known, day = as_known(self._database.tables["contracts"], as_of), as_of.date()
+        passed = known.filter(covers(known, day), known.notice_deadline < day).account_id
         with self._turn():
-            passed = rows.filter(rows.notice_deadline < day).account_id.to_pyarrow().to_pylist()
-        return frozenset(passed)
+            return frozenset(passed.to_pyarrow().to_pylist())
 
     def vectors(
         self, grid: pa.Table, contract: FeatureContract, progress: Callable[[int, int], None] | None = None
