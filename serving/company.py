@@ -134,7 +134,7 @@ class Company:
             return self._dates.get(("contract", as_of), lambda: self._contract(as_of))
 
     def in_force(self, as_of: dt.datetime) -> pa.Table:
-        """Return the accounts with a contract in force at `as_of`, as a grid to build vectors for."""
+        """Return the accounts with a contract in force at `as_of`, as a grid to build vectors for; maybe none."""
         with self._turn():
             return accounts_in_force(self._database, self.catalogue, [as_of])
 
@@ -150,7 +150,15 @@ class Company:
     def vectors(
         self, grid: pa.Table, contract: FeatureContract, progress: Callable[[int, int], None] | None = None
     ) -> Vectors:
-        """Return the vectors of a grid. Other callers wait meanwhile."""
+        """Return the vectors of a grid, in its order. Other callers wait meanwhile.
+
+        Raises
+        ------
+        ContractMismatchError
+            The contract was made for other definitions.
+        RequestProblem
+            Others asked for longer than one waits.
+        """
         with self._turn():
             return build_vectors(self._database, self.catalogue, contract, grid, progress)
 
@@ -172,7 +180,10 @@ class Company:
     def evidence(
         self, account_id: str, as_of: dt.datetime, signal_ids: Sequence[str]
     ) -> Mapping[str, tuple[Evidence, ...]]:
-        """Return the rows that the signals' readings rest on, as known at `as_of`."""
+        """Return the rows that the signals' readings rest on, as known at `as_of`, newest first.
+
+        A signal whose rows cannot be quoted, or whose table is not connected, is not there.
+        """
         if not signal_ids:
             return {}
         with self._turn():

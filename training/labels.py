@@ -122,7 +122,15 @@ def labeller(database: Database, rule: LabelRule) -> Callable[[pa.Table], Labels
 
 
 def spells_of(database: Database, rule: LabelRule) -> dict[str, list[Spell]]:
-    """Return every account's spells of service, as known when the history ends."""
+    """Return every account's spells of service, in order, as known when the history ends.
+
+    An account without a contract is not there; where no contracts are connected, every account is.
+
+    Raises
+    ------
+    TrainingError
+        Neither ``contracts`` nor ``outcomes`` is connected.
+    """
     connected = {"contracts", "outcomes"} & set(database.tables)
     if not connected:
         raise TrainingError(

@@ -426,6 +426,12 @@ def test_computed_vectors_come_back_as_they_were(company: Company, tmp_path: Pat
     assert np.array_equal(vectors.unknown, direct.unknown)
 
 
+def test_a_file_of_nothing_is_refused(company: Company, tmp_path: Path) -> None:
+    with company.opened() as database, pytest.raises(SnapshotError, match="no snapshot is asked for"):
+        write(tmp_path / "s.parquet", database, [dt.datetime(1990, 1, 1)])
+    assert not list(tmp_path.glob("s.parquet*"))
+
+
 # --- kill -9 --------------------------------------------------------------------------------------------------
 
 
