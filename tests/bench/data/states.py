@@ -53,8 +53,14 @@ class Term:
 
     def of(self, accounts: Ints) -> Term:
         """Return those of some accounts."""
-        columns = (self.start, self.days, self.licences, self.price, self.plan)
-        return Term(self.number, *(column[accounts] for column in columns))
+        return Term(
+            self.number,
+            self.start[accounts],
+            self.days[accounts],
+            self.licences[accounts],
+            self.price[accounts],
+            self.plan[accounts],
+        )
 
     def followed(self, rng: np.random.Generator) -> Term:
         """Return the contracts that follow: some after a gap, of more or fewer licences, or of another plan."""
