@@ -18,11 +18,11 @@ def as_known(rows: ir.Table, moment: dt.datetime | ir.TimestampValue) -> ir.Tabl
 
     Examples
     --------
-    >>> import ibis
-    >>> day = dt.datetime
-    >>> versions = [("open", day(2025, 1, 1), day(2025, 1, 8)), ("closed", day(2025, 1, 8), day(9999, 12, 31))]
-    >>> tickets = ibis.memtable(versions, columns=["said", "known_from", "known_until"])
-    >>> [as_known(tickets, day(2025, 1, on)).said.to_pyarrow().to_pylist() for on in (7, 8)]
+    >>> import ibis, pyarrow as pa
+    >>> first, second, never = dt.datetime(2025, 1, 1), dt.datetime(2025, 1, 8), dt.datetime(9999, 12, 31)
+    >>> versions = {"said": ["open", "closed"], "known_from": [first, second], "known_until": [second, never]}
+    >>> tickets = ibis.memtable(pa.table(versions))
+    >>> [as_known(tickets, moment).said.to_pyarrow().to_pylist() for moment in (first, second)]
     [['open'], ['closed']]
     """
     return rows.filter((rows.known_from <= moment) & (rows.known_until > moment))
@@ -33,10 +33,11 @@ def covers(contracts: ir.Table, day: dt.date | ir.DateValue) -> ir.BooleanValue:
 
     Examples
     --------
-    >>> import ibis
-    >>> terms = [("a", dt.date(2025, 1, 1), dt.date(2025, 1, 31)), ("b", dt.date(2025, 2, 1), None)]
-    >>> contracts = ibis.memtable(terms, schema={"id": "string", "start_date": "date", "end_date": "date"})
-    >>> days = (dt.date(2025, 1, 31), dt.date(2025, 2, 1))
+    >>> import ibis, pyarrow as pa
+    >>> january, february = (dt.date(2025, 1, 1), dt.date(2025, 1, 31)), dt.date(2025, 2, 1)
+    >>> terms = {"id": ["a", "b"], "start_date": [january[0], february], "end_date": [january[1], None]}
+    >>> contracts = ibis.memtable(pa.table(terms))
+    >>> days = (january[1], february)
     >>> [contracts.filter(covers(contracts, day)).id.to_pyarrow().to_pylist() for day in days]
     [['a'], ['b']]
     """
