@@ -33,6 +33,10 @@ def moment_asked(as_of: dt.datetime | None, observed_until: dt.datetime, now: dt
     --------
     >>> moment_asked(None, dt.datetime(2025, 7, 1), now=dt.datetime(2025, 6, 30, 12))
     datetime.datetime(2025, 6, 30, 12, 0)
+    >>> moment_asked(dt.datetime(2026, 1, 1), dt.datetime(2025, 7, 1), now=dt.datetime(2025, 6, 30))
+    Traceback (most recent call last):
+    ...
+    features.errors.ReadingError: as_of: 2026-01-01 00:00 lies in the future; the history ends on ...
     """
     if as_of is None:
         return min(observed_until.replace(microsecond=0), now)

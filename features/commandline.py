@@ -1,11 +1,12 @@
-"""What all command lines share: a refusal is a clear message and exit code 1, never a traceback."""
+"""What all command lines share: options, and that a refusal is a clear message, never a traceback."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 
@@ -15,6 +16,36 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 FAILED = 1
+SOURCES_VARIABLE = "KEEPSIGHT_SOURCES"
+AS_OF_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+PARQUET_SUFFIXES = ("", ".parquet", ".pq")
+
+SourcesOption = Annotated[
+    Path, typer.Option("--sources", help="The company's sources.toml.", envvar=SOURCES_VARIABLE)
+]
+
+
+def parquet_file(path: Path) -> Path:
+    """Return the path of a Parquet file to write, as the callback of an option.
+
+    Raises
+    ------
+    typer.BadParameter
+        Its name says that it is something else.
+
+    Examples
+    --------
+    >>> parquet_file(Path("scores.parquet")).name
+    'scores.parquet'
+    >>> try:
+    ...     parquet_file(Path("scores.csv"))
+    ... except typer.BadParameter as error:
+    ...     print(error)
+    scores.csv: what is written is Parquet. Name it scores.parquet.
+    """
+    if path.suffix.lower() not in PARQUET_SUFFIXES:
+        raise typer.BadParameter(f"{path}: what is written is Parquet. Name it {path.with_suffix('.parquet')}.")
+    return path
 
 
 def reported(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from features.commandline import FAILED, reported
+from features.commandline import FAILED, SourcesOption, reported
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
@@ -28,7 +28,7 @@ class Language(StrEnum):
     ZH = "zh"
 
 
-SourcesOption = Annotated[
+OfCompanyOption = Annotated[
     Path | None, typer.Option("--sources", help="The company's sources.toml; its overlay is laid over ours.")
 ]
 OverlayOption = Annotated[
@@ -41,7 +41,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 @app.command("check")
 @reported
 def check(
-    sources: Annotated[Path, typer.Option("--sources", help="The company's sources.toml.")],
+    sources: SourcesOption,
     as_json: JsonOption = False,
 ) -> None:
     """List every problem of the catalogue and the tables, and what each missing table leaves unknown."""
@@ -53,7 +53,7 @@ def check(
 @catalogue_app.command("show")
 @reported
 def show(
-    sources: SourcesOption = None,
+    sources: OfCompanyOption = None,
     overlay: OverlayOption = None,
     language: LanguageOption = Language.EN,
     as_json: JsonOption = False,
@@ -70,7 +70,7 @@ def show(
 
 @catalogue_app.command("check")
 @reported
-def check_catalogue(sources: SourcesOption = None, overlay: OverlayOption = None) -> None:
+def check_catalogue(sources: OfCompanyOption = None, overlay: OverlayOption = None) -> None:
     """Load the catalogue: say what is there, or everything that is wrong."""
     catalogue = _load(sources, overlay)
     definitions, policy = catalogue.definitions, catalogue.policy
@@ -92,7 +92,7 @@ def check_catalogue(sources: SourcesOption = None, overlay: OverlayOption = None
 @catalogue_app.command("document")
 @reported
 def document_catalogue(
-    sources: SourcesOption = None,
+    sources: OfCompanyOption = None,
     overlay: OverlayOption = None,
     language: LanguageOption = Language.EN,
     out: Annotated[Path | None, typer.Option("--out", help="Write here instead of printing.")] = None,

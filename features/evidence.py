@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from features.as_known import as_known
 from features.catalogue import schema
 from features.measures.queries import Queries
 from features.measures.rows import days, matching
@@ -96,7 +97,7 @@ def asking(database: Database, account_id: str, as_of: dt.datetime) -> Queries:
 def known_rows(queries: Queries, table: ir.Table) -> ir.Table:
     """Return the account's rows of a table that are known at the moment, with the moment as ``MOMENT``."""
     rows = table.join(queries.table(ASKED), "account_id")
-    return rows.filter((rows.known_from <= rows[MOMENT]) & (rows.known_until > rows[MOMENT]))
+    return as_known(rows, rows[MOMENT])
 
 
 def _told_of_own(contract: TableContract) -> tuple[str, ...]:

@@ -46,6 +46,19 @@ class Origin:
         Its name and version; sums of floats differ in their last digits between engines.
     known
         For each date (ISO) and table: sixteen hex digits over the rows that count then.
+
+    Examples
+    --------
+    >>> june, july = "2025-06-01T00:00:00", "2025-07-01T00:00:00"
+    >>> earlier = Origin("Acme", "c0de", "duckdb 1.4", {june: {"usage": "aa"}})
+    >>> known = {june: {"usage": "aa", "tickets": "bb"}, july: {"usage": "cc"}}
+    >>> ours = Origin("Acme", "c0de", "duckdb 1.5", known)
+    >>> ours.refuses(earlier)
+    'computed by duckdb 1.4, now by duckdb 1.5'
+    >>> [ours.changed(earlier, dt.datetime.fromisoformat(date)) for date in (june, july)]
+    [['tickets'], ['usage']]
+    >>> Origin.from_json(ours.to_json()) == ours
+    True
     """
 
     company: str
@@ -59,7 +72,13 @@ class Origin:
 
     @classmethod
     def from_json(cls, text: str) -> Origin:
-        """Read back what :meth:`to_json` wrote."""
+        """Read back what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ValueError, TypeError
+            It is not JSON, or not that of an origin.
+        """
         return cls(**json.loads(text))
 
     def refuses(self, earlier: Origin) -> str | None:
@@ -73,7 +92,13 @@ class Origin:
         return None
 
     def changed(self, earlier: Origin, date: dt.datetime) -> list[str]:
-        """Name the tables of which something else was known then; all of them if nothing tells."""
+        """Name the tables of which something else was known then; all of them if the earlier run lacks the date.
+
+        Raises
+        ------
+        KeyError
+            This run itself was not asked for the date.
+        """
         now, then = self.known[date.isoformat()], earlier.known.get(date.isoformat(), {})
         return [table for table in sorted({*now, *then}) if now.get(table) != then.get(table)]
 

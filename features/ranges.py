@@ -1,7 +1,7 @@
-"""Hash ranges of accounts: the same account lies in the same range on every engine and in every process.
+"""Hash ranges of accounts: an account lies in the same range in every process.
 
-The hash is the first eight hex digits of the MD5 of the account's id in UTF-8, which DuckDB, PostgreSQL and Spark
-all compute (``md5(account_id)``); a range is an interval of it. Of twice as many ranges, two make one.
+The hash is the first eight hex digits of the MD5 of the account's id in UTF-8 (Python's own differs from process
+to process); a range is an interval of it. Of twice as many ranges, two make one.
 """
 
 from __future__ import annotations
@@ -24,16 +24,6 @@ def range_of(account_ids: Sequence[str] | npt.NDArray[np.object_], ranges: int) 
     accounts, places = np.unique(np.asarray(account_ids, dtype=str), return_inverse=True)
     of_account = np.array([_hash(account) * ranges // _HASHES for account in accounts], dtype=np.intp)
     return of_account[places]
-
-
-def bounds(ranges: int) -> list[tuple[str, str]]:
-    """Return each range as texts: an account lies in it if ``low <= md5(account_id) < high``.
-
-    >>> bounds(3)
-    [('00000000', '55555556'), ('55555556', 'aaaaaaab'), ('aaaaaaab', 'g')]
-    """
-    lows = [f"{-(-number * _HASHES // ranges):08x}" for number in range(ranges)]
-    return list(zip(lows, [*lows[1:], "g"], strict=True))  # "g" sorts after every hex digit
 
 
 def _hash(account_id: str) -> int:

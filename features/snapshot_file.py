@@ -1,4 +1,7 @@
-"""Snapshots as a Parquet file: ids, the vector's columns, why each is unknown, and what became of the account."""
+"""Snapshots as a Parquet file: ids, the vector's columns, why each is unknown, and what became of the account.
+
+Such files are written by :mod:`features.snapshot_store`, in parts.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ import pyarrow.parquet as pq
 
 from features.errors import TableError
 from features.measures.rows import floats
-from features.parquet import write_whole
 from features.vectors import FeatureContract, Floats, Vectors
 
 CONTRACT_KEY = b"keepsight_contract"
@@ -34,7 +36,17 @@ def vector_schema(contract: FeatureContract) -> pa.Schema:
 
 
 def vector_table(vectors: Vectors) -> pa.Table:
-    """Return vectors as rows of a file, in their order."""
+    """Return vectors as rows of a file, in their order; of no vectors, the columns without a row.
+
+    Examples
+    --------
+    >>> from features.vectors import Column, Role
+    >>> contract = FeatureContract((Column("nps_score", Role.SIGNAL, "number", "nps"),), "0123456789abcdef")
+    >>> ids, dates = np.array(["acme"], dtype=object), np.array(["2025-07-01"], "M8[s]")
+    >>> one = Vectors(contract, ids, dates, np.array([[np.nan]]), np.array([["d"]]))
+    >>> with_churned(vector_table(one), np.array([1.0])).drop_columns(["as_of"]).to_pylist()
+    [{'account_id': 'acme', 'nps_score': nan, 'unknown': 'd', 'churned': True}]
+    """
     values = (vectors.values[:, place] for place in range(len(vectors.contract.columns)))
     columns = [vectors.account_ids, vectors.as_of, *values, _joined(vectors.unknown)]
     schema = vector_schema(vectors.contract)
@@ -43,23 +55,14 @@ def vector_table(vectors: Vectors) -> pa.Table:
 
 
 def with_churned(table: pa.Table, churned: Floats) -> pa.Table:
-    """Return the rows with ``churned``: 1, 0, or NaN (null in the file) where censored or not at risk."""
-    return table.append_column(CHURNED, pa.array(churned == 1, pa.bool_(), mask=np.isnan(churned)))
+    """Return the rows with ``churned``, shape (n,): 1, 0, or NaN (null in the file) where censored or not at risk.
 
-
-def write_snapshots(path: Path, vectors: Vectors, churned: Floats) -> None:
-    """Write vectors and ``churned`` as Parquet, all at once; :mod:`features.snapshot_store` writes in parts.
-
-    Parameters
-    ----------
-    path
-        Replaced in one step, so that a reader never sees half a file.
-    vectors
-        n rows.
-    churned
-        Shape (n,), 1, 0, or NaN where censored or not at risk.
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        As many labels as rows are asked for.
     """
-    write_whole(path, with_churned(vector_table(vectors), churned))
+    return table.append_column(CHURNED, pa.array(churned == 1, pa.bool_(), mask=np.isnan(churned)))
 
 
 def read_snapshots(path: Path) -> tuple[Vectors, Floats]:

@@ -141,10 +141,17 @@ def write_in_parts(
     Raises
     ------
     SnapshotError
-        Another run is writing the file, or its place is taken by a folder.
+        No snapshot is asked for, another run is writing the file, its place is taken by a folder, or a part was
+        damaged after it was done.
+    ContractMismatchError
+        The contract was made for other definitions than the database's.
+    OSError
+        The folder cannot be written to. Parts that are done stay for the next run, after this and any other error.
     """
     if path.is_dir():
         raise SnapshotError(f"{path}: is a folder. Name a file, such as {path / 'snapshots.parquet'}.")
+    if task.grid.num_rows == 0:
+        raise SnapshotError(f"{path}: no snapshot is asked for. Name dates on which an account is in force.")
     with _alone(path) as folder:
         listener.stage("Comparing with what was known")
         task = replace(task, grid=task.grid.sort_by([("as_of", "ascending"), ("account_id", "ascending")]))

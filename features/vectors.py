@@ -116,7 +116,13 @@ class FeatureContract:
 
     @classmethod
     def from_json(cls, text: str) -> FeatureContract:
-        """Read back what :meth:`to_json` wrote."""
+        """Read back what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            It is not JSON, or not that of a contract; who reads a file says which file that was.
+        """
         raw = json.loads(text)
         return cls(tuple(_column(column) for column in raw["columns"]), raw["definitions"])
 
@@ -239,6 +245,24 @@ class Vectors:
         Shape (n, k), float64; NaN is unknown.
     unknown
         Shape (n, k), one letter each: ``.`` where the value is known, else that of :class:`UnknownReason`.
+
+    Examples
+    --------
+    >>> score = Column("nps_score", Role.SIGNAL, "number", "nps")
+    >>> plan = Column("plan", Role.CONTEXT, "category", "context", codebook=("basic", "pro"))
+    >>> contract, dates = FeatureContract((score, plan), "0123456789abcdef"), np.array(["2025-07-01"] * 2, "M8[s]")
+    >>> values, unknown = np.array([[9.0, 1.0], [np.nan, 0.0]]), np.array([[".", "."], ["d", "."]])
+    >>> two = Vectors(contract, np.array(["acme", "bolt"], dtype=object), dates, values, unknown)
+    >>> two.column("nps_score"), two.category("plan").tolist()
+    (array([ 9., nan]), ['pro', 'basic'])
+    >>> two.reading(0, "nps_score"), str(two.reading(1, "nps_score").reason)
+    (9.0, 'not_delivered')
+    >>> two.take(two.column("plan") == 0).account_ids.tolist()
+    ['bolt']
+    >>> two.column("plann")
+    Traceback (most recent call last):
+    ...
+    KeyError: 'plann'
     """
 
     contract: FeatureContract
@@ -254,7 +278,13 @@ class Vectors:
         return (self.take([row]) for row in range(len(self)))
 
     def take(self, rows: Sequence[int] | npt.NDArray[Any] | slice) -> Vectors:
-        """Return the chosen rows, in the order asked for (positions, a mask or a slice)."""
+        """Return the chosen rows, in the order asked for (positions, a mask or a slice); of none, no row.
+
+        Raises
+        ------
+        IndexError
+            A position beyond the rows, or a mask of another length.
+        """
         chosen: Any = rows if isinstance(rows, slice) else np.asarray(rows)
         return Vectors(
             self.contract,
@@ -265,18 +295,36 @@ class Vectors:
         )
 
     def column(self, name: str) -> Floats:
-        """Return one column's n values."""
+        """Return one column's values, shape (n,), NaN unknown: no copy, so not to be written to.
+
+        Raises
+        ------
+        KeyError
+            The contract has no such column; a company's catalogue may leave context out.
+        """
         return self.values[:, self.contract.position[name]]
 
     def category(self, name: str) -> npt.NDArray[np.object_]:
-        """Return a category's n values as text, None where unknown."""
+        """Return a category's values as text, shape (n,), None where unknown.
+
+        Raises
+        ------
+        KeyError
+            The contract has no such column.
+        """
         codebook = self.contract.columns[self.contract.position[name]].codebook
         return np.array(
             [codebook[int(code)] if code == code else None for code in self.column(name)], dtype=object
         )
 
     def reading(self, row: int, name: str) -> float | Unknown:
-        """Return one value, or why it is unknown."""
+        """Return one value, or why it is unknown: never NaN.
+
+        Raises
+        ------
+        KeyError
+            The contract has no such column.
+        """
         place = self.contract.position[name]
         letter = str(self.unknown[row, place])
         if letter == KNOWN_LETTER:
@@ -284,7 +332,7 @@ class Vectors:
         return Unknown(UnknownReason.of_letter(letter))
 
     def digest(self, row: int) -> str:
-        """Return sixteen hex digits over one vector's values and reasons."""
+        """Return sixteen hex digits over one vector's values, bit for bit, and reasons; not over id and date."""
         text = self.values[row].tobytes() + "".join(self.unknown[row]).encode()
         return hashlib.sha256(text).hexdigest()[:16]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from features.commandline import progress_bar, reported
+from features.commandline import AS_OF_FORMATS, SourcesOption, progress_bar, reported
 
 app = typer.Typer()
 
@@ -17,7 +17,7 @@ app = typer.Typer()
 @app.command("preview")
 @reported
 def preview_catalogue(
-    sources: Annotated[Path, typer.Option("--sources", help="The company's sources.toml.")],
+    sources: SourcesOption,
     overlay: Annotated[
         Path, typer.Option("--overlay", help="The folder that is to take the place of the overlay in force.")
     ],
@@ -25,7 +25,7 @@ def preview_catalogue(
         dt.datetime | None,
         typer.Option(
             "--as-of",
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            formats=AS_OF_FORMATS,
             help="Which day is today (UTC); a date is its midnight. Default: where the history ends.",
             show_default=False,
         ),

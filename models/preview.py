@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.as_known import as_known
 from features.clock import moment_asked
 from features.errors import UnknownAccountError
 from features.snapshots import accounts_in_force, build_vectors, month_starts, recorded_codebooks
@@ -224,8 +225,8 @@ def _vectors(
 def _cards(database: Database, today: dt.datetime) -> dict[str, dict[str, Any]]:
     """Return each account's name and CSM, as known today."""
     accounts = database.tables["accounts"]
-    known = accounts.filter(accounts.known_from <= today, accounts.known_until > today)
-    rows = database.connection.to_pyarrow(known.select("account_id", "name", "csm")).to_pylist()
+    known = as_known(accounts, today).select("account_id", "name", "csm")
+    rows = database.connection.to_pyarrow(known).to_pylist()
     return {row.pop("account_id"): row for row in rows}
 
 

@@ -132,7 +132,13 @@ class Scorecard:
     def refitted(
         self, coefficients: Floats, mean_severity: Sequence[float] | Floats, intercept: float
     ) -> Scorecard:
-        """Return this scorecard with weights from outcomes, in the order of :attr:`coefficients`."""
+        """Return this scorecard with weights from outcomes, in the order of :attr:`coefficients`.
+
+        Raises
+        ------
+        BundleError
+            A weight is negative, the combination falls with the level, or lengths differ.
+        """
         numbers = [float(number) for number in coefficients]
         items = len(self.items)
         watch, at_risk, critical = numbers[items:]
@@ -159,7 +165,15 @@ class Scorecard:
 
     @classmethod
     def from_json(cls, text: str) -> Scorecard:
-        """Read back what :meth:`to_json` wrote."""
+        """Read back what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        BundleError
+            A weight is negative, or lengths differ.
+        ValueError, KeyError, TypeError
+            It is not JSON, or not that of a scorecard; who reads a file says which file that was.
+        """
         raw = json.loads(text)
         watch, at_risk, critical = raw["combination"]
         return cls(

@@ -31,6 +31,13 @@ class Thresholds:
 
     `sense` is 1 where more is worse and -1 where less is; `healthy` and `unhealthy` are the edges as they are
     written; `edge_is_healthier` says to which band an edge belongs; `coded` severities are 0 / 0.5 / 1.
+
+    Examples
+    --------
+    >>> nps = Thresholds(*(np.array([one]) for one in (-1.0, 8.5, 6.5, True, False)))
+    >>> read = nps.read(np.array([[9.0], [7.5], [6.5], [2.0], [np.nan]]))
+    >>> read.band.ravel().tolist(), read.severity.ravel().tolist()
+    ([0, 1, 1, 2, -1], [0.0, 0.5, 1.0, 1.0, nan])
     """
 
     sense: Floats
@@ -128,12 +135,24 @@ class Override:
 
 
 def thresholds_of(columns: Sequence[Column], policy: Policy) -> Thresholds:
-    """Return the default thresholds of signals and factors, in their order."""
+    """Return the default thresholds of signals and factors, in their order.
+
+    Raises
+    ------
+    CatalogueError
+        The playbook has no entry for one of them.
+    """
     return _stack([_of_item(column, _item_policy(column, policy)) for column in columns])
 
 
 def overrides_of(contract: FeatureContract, policy: Policy) -> tuple[Override, ...]:
-    """Return all overrides; of one item the last comes first, so that the first match has the last word."""
+    """Return all overrides; of one item the last comes first, so that the first match has the last word.
+
+    Raises
+    ------
+    CatalogueError
+        An override asks for a context column that there is not.
+    """
     found = []
     for item, column in enumerate(contract.items):
         if column.role is not Role.SIGNAL:

@@ -78,7 +78,7 @@ def column_or_unknown(vectors: Vectors, name: str) -> Floats:
 
 
 def arr_at_risk(vectors: Vectors, scores: Scores) -> Floats:
-    """Return probability x yearly value, NaN where the value is unknown."""
+    """Return probability x yearly value, shape (n,), in the currency of ``arr``; NaN where that is unknown."""
     return scores.churn_probability * column_or_unknown(vectors, ARR)
 
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.commandline import progress_bar, reported
+from features.commandline import (
+    AS_OF_FORMATS,
+    SOURCES_VARIABLE,
+    SourcesOption,
+    parquet_file,
+    progress_bar,
+    reported,
+)
 from features.errors import KeepsightError
 
 if TYPE_CHECKING:
@@ -20,14 +27,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-SourcesOption = Annotated[
-    Path, typer.Option("--sources", help="The company's sources.toml.", envvar="KEEPSIGHT_SOURCES")
-]
 AsOfOption = Annotated[
     dt.datetime | None,
     typer.Option(
         "--as-of",
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        formats=AS_OF_FORMATS,
         help="As known then (UTC); a date is its midnight. Default: where the history ends.",
         show_default=False,
     ),
@@ -45,7 +49,9 @@ RulesOption = Annotated[bool, typer.Option("--rules-alone", help="Leave the mode
 @reported
 def score(
     sources: SourcesOption,
-    out: Annotated[Path, typer.Option("--out", help="Parquet file to write; replaced in one step.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Parquet file to write; replaced in one step.", callback=parquet_file)
+    ],
     as_of: AsOfOption = None,
     bundle: BundleOption = None,
     rules_alone: RulesOption = False,
@@ -103,7 +109,7 @@ def serve(
         typer.Option(
             "--sources",
             help="The company's sources.toml. Without: posted readings only.",
-            envvar="KEEPSIGHT_SOURCES",
+            envvar=SOURCES_VARIABLE,
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.", envvar="KEEPSIGHT_HOST")] = "127.0.0.1",

@@ -19,6 +19,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from features.as_known import as_known, covers
 from features.clock import moment_asked
 from features.errors import UnknownAccountError
 from features.evidence import MOMENT, account_evidence, asking, known_rows
@@ -133,7 +134,7 @@ class Company:
             return self._dates.get(("contract", as_of), lambda: self._contract(as_of))
 
     def in_force(self, as_of: dt.datetime) -> pa.Table:
-        """Return the accounts with a contract in force at `as_of`, as a grid to build vectors for."""
+        """Return the accounts with a contract in force at `as_of`, as a grid to build vectors for; maybe none."""
         with self._turn():
             return accounts_in_force(self._database, self.catalogue, [as_of])
 
@@ -141,17 +142,23 @@ class Company:
         """Name the accounts with a contract in force whose notice deadline has passed, as known at `as_of`."""
         if "contracts" not in self._database.tables:
             return frozenset()
-        rows, day = self._database.tables["contracts"], as_of.date()
-        known = rows.filter(rows.known_from <= as_of, rows.known_until > as_of)
-        rows = known.filter(known.start_date <= day, known.end_date.isnull() | (known.end_date >= day))
+        known, day = as_known(self._database.tables["contracts"], as_of), as_of.date()
+        passed = known.filter(covers(known, day), known.notice_deadline < day).account_id
         with self._turn():
-            passed = rows.filter(rows.notice_deadline < day).account_id.to_pyarrow().to_pylist()
-        return frozenset(passed)
+            return frozenset(passed.to_pyarrow().to_pylist())
 
     def vectors(
         self, grid: pa.Table, contract: FeatureContract, progress: Callable[[int, int], None] | None = None
     ) -> Vectors:
-        """Return the vectors of a grid. Other callers wait meanwhile."""
+        """Return the vectors of a grid, in its order. Other callers wait meanwhile.
+
+        Raises
+        ------
+        ContractMismatchError
+            The contract was made for other definitions.
+        RequestProblem
+            Others asked for longer than one waits.
+        """
         with self._turn():
             return build_vectors(self._database, self.catalogue, contract, grid, progress)
 
@@ -173,7 +180,10 @@ class Company:
     def evidence(
         self, account_id: str, as_of: dt.datetime, signal_ids: Sequence[str]
     ) -> Mapping[str, tuple[Evidence, ...]]:
-        """Return the rows that the signals' readings rest on, as known at `as_of`."""
+        """Return the rows that the signals' readings rest on, as known at `as_of`, newest first.
+
+        A signal whose rows cannot be quoted, or whose table is not connected, is not there.
+        """
         if not signal_ids:
             return {}
         with self._turn():

@@ -236,7 +236,7 @@ class Desk:
         }
 
     def answer_question(self, question: Question, lang: str) -> dict[str, Any]:
-        """Answer `/predict`, in either form."""
+        """Answer `/predict`, in either form; raises what :meth:`answer_given` and :meth:`answer_account` do."""
         return self.answer_given(question, lang) if question.is_given else self.answer_account(
             question.account_id, question.as_of, lang
         )  # fmt: skip
@@ -245,6 +245,17 @@ class Desk:
         """Answer about an account of the company, computed from its sources as known at `as_of`.
 
         Without `as_of`: now, or where the history ends if that is earlier.
+
+        Raises
+        ------
+        UnknownAccountError
+            No such account, or none in force then.
+        ReadingError
+            `as_of` lies in the future.
+        SourcesError, NoModelError
+            The service runs without sources; the model that it was started with is not there.
+        RequestProblem
+            Not ready yet, or busy for too long.
         """
         company, bundle = self.company, self._bundle()
         moment = company.moment(as_of, now())
@@ -252,7 +263,17 @@ class Desk:
         return explained(company, bundle, vector, lang)
 
     def answer_given(self, question: Question, lang: str) -> dict[str, Any]:
-        """Answer about readings that the caller gives; nothing of the sources is looked at but the name."""
+        """Answer about readings that the caller gives; nothing of the sources is looked at but the name.
+
+        Raises
+        ------
+        ReadingError
+            A name that the catalogue does not have, a value that cannot be, or `as_of` in the future.
+        NoModelError
+            The model that the service was started with is not there.
+        RequestProblem
+            Not ready yet.
+        """
         catalogue, bundle = self.catalogue, self._bundle()
         given = question.given(now())
         company = self._company

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from features.errors import ReadingError, near_miss
 from serving.batch import answer_batch
@@ -182,6 +182,12 @@ def catalogue_document(desk: Desk, lang: str) -> dict[str, Any]:
 def model(desk: AtDesk) -> Response:
     """Say which model answers, or that the rules answer alone and what would change that."""
     return as_json(desk.model_summary())
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> Response:
+    """Lead whoever knows the address alone to the description of all paths."""
+    return RedirectResponse("docs")  # relative: the service may stand below a path of another
 
 
 @router.get("/healthz", response_model=Health, tags=["health"])

@@ -56,7 +56,15 @@ def riskiest_vector(book: Book) -> Vectors:
 
 
 def account_vector(company: Company, bundle: Bundle | None, account_id: str, as_of: dt.datetime | None) -> Vectors:
-    """Return one account's vector as a table of one row; default `as_of`: where the history ends."""
+    """Return one account's vector as a table of one row; default `as_of`: where the history ends.
+
+    Raises
+    ------
+    UnknownAccountError
+        No such account, or it had no contract in force then.
+    ReadingError
+        `as_of` lies in the future.
+    """
     moment = company.moment(as_of, now())
     return company.vector(account_id, moment, company.contract(bundle, moment))
 
@@ -67,7 +75,16 @@ def json_text(answer: dict[str, Any]) -> str:
 
 
 def write_scores(book: Book, out: Path) -> None:
-    """Write one row an account, sorted by account, replacing `out` in one step."""
+    """Write one row an account, sorted by account, replacing `out` in one step; its folder is made.
+
+    What is unknown is null: the model's own probability without a model, the health score of an account of which
+    too little is known, the yearly value at risk where the value is not.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written; an older one is as it was.
+    """
     scores = book.scores
     table = pa.table(
         {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from features.commandline import FAILED, reported
+from features.commandline import FAILED, SOURCES_VARIABLE, SourcesOption, parquet_file, reported
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Snapshots, training and the champion model.", no_args_is_help=True)
 
 DAY = ["%Y-%m-%d"]
-SourcesOption = Annotated[Path, typer.Option("--sources", help="The company's sources.toml.")]
 RecipeOption = Annotated[
     Path | None,
     typer.Option("--recipe", help="A TOML file with what differs from the default recipe.", show_default=False),
@@ -66,6 +65,7 @@ def snapshot(
             "--out",
             help="Parquet file to write; replaced in one step. Dates that it has are computed again only where "
             "what was known then has changed.",
+            callback=parquet_file,
         ),
     ],
     every: Annotated[Every, typer.Option(help="Distance of the dates.")] = Every.MONTH,
@@ -124,8 +124,10 @@ def snapshot(
 @app.command()
 @reported
 def train(
+    context: typer.Context,
     sources: Annotated[
-        Path | None, typer.Option("--sources", help="The company's sources.toml.", show_default=False)
+        Path | None,
+        typer.Option("--sources", help="The company's sources.toml.", envvar=SOURCES_VARIABLE, show_default=False),
     ] = None,
     snapshots: Annotated[
         Path | None,
@@ -140,6 +142,9 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Train a model, prove it on months it has not seen, and register it."""
+    told = context.get_parameter_source("sources")
+    if snapshots is not None and told is not None and told.name == "ENVIRONMENT":
+        sources = None  # the command line wins
     if (sources is None) == (snapshots is None):
         raise typer.BadParameter("give exactly one of --sources and --snapshots")
     from training.gates import refusals

@@ -65,7 +65,10 @@ class Snapshots:
 
 
 def label_rule(sources: Sources, recipe: Recipe) -> LabelRule:
-    """Return what counts as churn: the recipe's word, else the company's, else involuntary churn counts."""
+    """Return what counts as churn: the recipe's word, else the company's, else involuntary churn counts.
+
+    The horizon and embargo are the recipe's, the grace of a late renewal the catalogue's.
+    """
     said = recipe.labels.involuntary_counts
     if said is None:
         said = sources.config.labels.involuntary_counts
@@ -181,6 +184,11 @@ def gather(
     """Return vectors and labels of all accounts in force on each date, untimed tables left out.
 
     Rows are ordered by account and date. Accounts that were known to be under notice are there without a label.
+
+    Raises
+    ------
+    TrainingError
+        No account is in force on any of the dates, or nothing says who churned.
     """
     from features.snapshots import build_vectors
 
@@ -203,11 +211,16 @@ def to_file(
 ) -> Written:
     """Write what :func:`gather` returns, ordered by date and account, part by part.
 
-    See :func:`features.snapshot_store.write_in_parts`.
+    See :func:`features.snapshot_store.write_in_parts`, also for its errors; `pairs_a_part` None: its default.
+
+    Raises
+    ------
+    TrainingError
+        No account is in force on any of the dates, or nothing says who churned.
     """
+    from features.measures.engine import PAIRS_A_PASS
     from features.measures.rows import floats
     from features.snapshot_store import NOBODY, Task, write_in_parts
-    from features.measures.engine import PAIRS_A_PASS
 
     asked, labels_of = _asked(database, dates), labeller(database, rule)
 
@@ -244,7 +257,15 @@ def _unless_noticed(churned: Floats, under_notice: Floats) -> Floats:
 
 
 def from_file(path: Path) -> Snapshots:
-    """Read a snapshot file, in the order of :func:`gather`; when accounts left is known there by month only."""
+    """Read a snapshot file, in the order of :func:`gather`.
+
+    ``event_at`` is NaT throughout: a file tells who churned within the horizon, not when.
+
+    Raises
+    ------
+    TableError
+        No such file, or not a snapshot file.
+    """
     from features.snapshot_file import read_snapshots
 
     vectors, churned = read_snapshots(path)
@@ -253,7 +274,11 @@ def from_file(path: Path) -> Snapshots:
 
 
 def known_at(found: Snapshots, as_of: dt.datetime, recipe: Recipe) -> Snapshots:
-    """Leave out snapshots after `as_of`, and labels whose window was not over by then."""
+    """Leave out snapshots after `as_of`, and labels whose window was not over by then.
+
+    Of snapshots that are all later, nothing is left. Labels that are left rest on what was recorded until the file
+    was written: only tables can be cut at a moment.
+    """
     vectors, moment = found.vectors, np.datetime64(as_of, "s")
     over = vectors.as_of + np.timedelta64(recipe.window_days, "D") <= moment
     kept = np.flatnonzero(vectors.as_of <= moment)
@@ -262,7 +287,10 @@ def known_at(found: Snapshots, as_of: dt.datetime, recipe: Recipe) -> Snapshots:
 
 
 def rebuild_from(sources: Sources, contract: FeatureContract) -> Callable[[Sequence[str], np.datetime64], Vectors]:
-    """Return what computes accounts' vectors at a date from tables that end there."""
+    """Return what computes accounts' vectors at a date from tables that end there, untimed tables left out.
+
+    What is returned opens the sources anew each time, and raises what :func:`features.sources.open_database` does.
+    """
 
     def rebuild(accounts: Sequence[str], date: np.datetime64) -> Vectors:
         import pyarrow as pa

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from features.as_known import as_known, covers
 from features.errors import TrainingError
 from training.spells import Ending, Spell, Term, derived_spells, recorded_spells
 
@@ -121,7 +122,15 @@ def labeller(database: Database, rule: LabelRule) -> Callable[[pa.Table], Labels
 
 
 def spells_of(database: Database, rule: LabelRule) -> dict[str, list[Spell]]:
-    """Return every account's spells of service, as known when the history ends."""
+    """Return every account's spells of service, in order, as known when the history ends.
+
+    An account without a contract is not there; where no contracts are connected, every account is.
+
+    Raises
+    ------
+    TrainingError
+        Neither ``contracts`` nor ``outcomes`` is connected.
+    """
     connected = {"contracts", "outcomes"} & set(database.tables)
     if not connected:
         raise TrainingError(
@@ -192,9 +201,7 @@ _MOMENTS = ("begins", "event", "ended", "doubtful_from")
 
 
 def _terms(database: Database) -> dict[str, list[Term]]:
-    contracts = database.tables["contracts"]
-    until = database.observed_until
-    known = contracts.filter((contracts.known_from <= until) & (contracts.known_until > until))
+    known = as_known(database.tables["contracts"], database.observed_until)
     terms: dict[str, list[Term]] = defaultdict(list)
     for row in _rows(known.select("account_id", "start_date", "end_date", "notice_at")):
         terms[row["account_id"]].append(Term(row["start_date"], row["end_date"], row["notice_at"]))
@@ -203,8 +210,7 @@ def _terms(database: Database) -> dict[str, list[Term]]:
 
 def _terms_without_contracts(database: Database) -> dict[str, list[Term]]:
     """Return one open-ended term from when each account came, and one from each recorded renewal."""
-    accounts, until = database.tables["accounts"], database.observed_until
-    known = accounts.filter((accounts.known_from <= until) & (accounts.known_until > until))
+    known = as_known(database.tables["accounts"], database.observed_until)
     terms: dict[str, list[Term]] = defaultdict(list)
     for row in _rows(known.select("account_id", "customer_since")):
         terms[row["account_id"]].append(Term(row["customer_since"] or LONG_AGO))
@@ -243,15 +249,13 @@ def _known_in_force(database: Database, accounts: npt.NDArray[np.object_], as_of
 
     rows = pa.table({"row": np.arange(len(as_of)), "account": accounts.tolist(), "as_of": as_of.astype("M8[us]")})
     grid, contracts = database.given("_label_grid", rows), database.tables["contracts"]
-    day = grid.as_of.date()
     covered = grid.inner_join(
         contracts,
         [
             grid.account == contracts.account_id,
             contracts.known_from <= grid.as_of + ibis.interval(days=1),
             contracts.known_until > grid.as_of,
-            contracts.start_date <= day,
-            contracts.end_date.isnull() | (contracts.end_date >= day),
+            covers(contracts, grid.as_of.date()),
         ],
     )
     found = database.connection.to_pyarrow(covered.select("row").distinct())
@@ -262,8 +266,7 @@ def _known_in_force(database: Database, accounts: npt.NDArray[np.object_], as_of
 
 def _given(database: Database) -> dict[tuple[str, np.datetime64], float]:
     """Return the labels that the company gives itself, by account and date."""
-    table, until = database.tables["labels"], database.observed_until
-    known = table.filter((table.known_from <= until) & (table.known_until > until))
+    known = as_known(database.tables["labels"], database.observed_until)
     return {
         (row["account_id"], np.datetime64(row["as_of"], "s")): float(row["churned"])
         for row in _rows(known.select("account_id", "as_of", "churned"))

@@ -27,6 +27,12 @@ class Problems:
             self.found.append(problem)
 
     def stop_if_any(self) -> None:
-        """Raise :class:`CatalogueError`, one problem a line, if there are any."""
+        """End the loading if any problem was found; else do nothing.
+
+        Raises
+        ------
+        CatalogueError
+            All problems, one a line, in the order in which they were found.
+        """
         if self.found:
             raise CatalogueError("\n".join(self.found))

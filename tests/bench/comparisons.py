@@ -1,10 +1,10 @@
-"""What is compared with what, on which sizes, and what the project asks of each ratio."""
+"""What is compared with what, on which sizes, and what the project asks of each figure."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +14,40 @@ import numpy as np
 from tests.bench.data import Company, write_company
 from tests.bench.environment import featuretools_python
 from tests.bench.equality import compared, report
-from tests.bench.measuring import Result, contender, measured, ratios_of_rounds, result, rounds
+from tests.bench.figures import NO_SIZE, Figure, Limit, Result
+from tests.bench.measuring import contender, measured, ratios_of_rounds, rounds
+from tests.bench.one_account import QUERY, VECTOR
 from tests.features.engines.server import postgresql_server
 
 KEEPSIGHT, PANDAS, TUNED, FLOOR, NEEDED = "Keepsight", "pandas", "pandas, tuned", "floor", "floor, needed columns"
 SUBSET, FEATURETOOLS, SIXTEEN = "Keepsight, its measures", "Featuretools", "pandas, 16 columns"
-FASTER, CPU, CPU_GROWTH, GIB = "times as fast (wall)", "times the floor (CPU)", "times the CPU", "GiB at its peak"
-MS, SERVER = "ms", "KEEPSIGHT_BENCH_POSTGRESQL"
+SERVER = "KEEPSIGHT_BENCH_POSTGRESQL"
+FASTER, LESS_CPU, CPU, MS = "times as fast (wall)", "times less CPU", "times the floor (CPU)", "ms"
+
+# What is measured, and what is asked of it at which size.
+FASTER_THAN = {
+    PANDAS: Figure("faster than pandas", FASTER, {"1M": Limit(at_least=3), "10M": Limit(at_least=8)}),
+    TUNED: Figure("faster than tuned pandas", FASTER),
+}
+FASTER_THAN_FEATURETOOLS = {
+    SUBSET: Figure("faster than Featuretools, its measures", FASTER, {"10M": Limit(at_least=20)}),
+    KEEPSIGHT: Figure("faster than Featuretools, our whole catalogue", FASTER),
+}
+LESS_CPU_THAN = {
+    PANDAS: Figure("less CPU than pandas", LESS_CPU),
+    TUNED: Figure("less CPU than tuned pandas", LESS_CPU),
+}
+CPU_OVER = {
+    FLOOR: Figure("CPU over the floor", CPU, {"10M": Limit(at_most=12)}),
+    NEEDED: Figure("CPU over the floor of needed columns", CPU),
+}
+MEMORY = Figure("memory", "GiB at its peak", {"50M": Limit(at_most=1.5), "100M": Limit(at_most=4)})
+GROWTH = Figure("CPU 50M over 10M", "times the CPU", {NO_SIZE: Limit(at_most=4.5)})
+SIXTEEN_COLUMNS = Figure(SIXTEEN, "seconds (wall)")
+ONE_VECTOR = {
+    "DuckDB": Figure("one account on DuckDB, vector", MS, {"10M": Limit(at_most=15)}),
+    "PostgreSQL": Figure("one account on PostgreSQL, vector", MS, {"10M": Limit(at_most=2)}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +69,6 @@ class Setting:
 
     def out(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked of a ratio."""
-
-    at_least: float | None = None
-    at_most: float | None = None
-
-    def met_by(self, ratio: float) -> bool:
-        return (self.at_least is None or ratio >= self.at_least) and (
-            self.at_most is None or ratio <= self.at_most
-        )
-
-    def __str__(self) -> str:
-        return f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
-
-
-ASKED: Mapping[str, Asked] = {
-    "faster than pandas, 1M": Asked(at_least=3),
-    "faster than pandas, 10M": Asked(at_least=8),
-    "CPU over the floor, 10M": Asked(at_most=12),
-    "faster than Featuretools, its measures, 10M": Asked(at_least=20),
-    "CPU 50M over 10M": Asked(at_most=4.5),
-    "memory, 50M": Asked(at_most=1.5),
-    "memory, 100M": Asked(at_most=4),
-    "one account on DuckDB, vector, 10M": Asked(at_most=15),
-    "one account on PostgreSQL, vector, 10M": Asked(at_most=2),
-}
 
 
 def events_of(size: str) -> int:
@@ -110,15 +108,14 @@ def pandas(setting: Setting) -> Iterator[Result]:
         must_equal(setting, ours, plain)
         must_equal(setting, ours, tuned)
         options = f"--compare pandas --sizes {size} --repeats {setting.repeats}"
-        for name, above in (("pandas", PANDAS), ("tuned pandas", TUNED)):
-            of_wall = ratios_of_rounds(turns, above, KEEPSIGHT, "wall_seconds")
-            yield result(f"faster than {name}, {size}", of_wall, FASTER, options)
-            of_cpu = ratios_of_rounds(turns, above, KEEPSIGHT, "cpu_seconds")
-            yield result(f"less CPU than {name}, {size}", of_cpu, "times less CPU", options)
-        for name, floor in (("floor", FLOOR), ("floor of needed columns", NEEDED)):
-            of_floor = ratios_of_rounds(turns, KEEPSIGHT, floor, "cpu_seconds")
-            yield result(f"CPU over the {name}, {size}", of_floor, CPU, options)
-        yield result(f"memory, {size}", [turn[KEEPSIGHT].peak_gib for turn in turns], GIB, options)
+        for other in (PANDAS, TUNED):
+            of_wall = ratios_of_rounds(turns, other, KEEPSIGHT, "wall_seconds")
+            yield FASTER_THAN[other].result(of_wall, options, size)
+            of_cpu = ratios_of_rounds(turns, other, KEEPSIGHT, "cpu_seconds")
+            yield LESS_CPU_THAN[other].result(of_cpu, options, size)
+        for floor, figure in CPU_OVER.items():
+            yield figure.result(ratios_of_rounds(turns, KEEPSIGHT, floor, "cpu_seconds"), options, size)
+        yield MEMORY.result([turn[KEEPSIGHT].peak_gib for turn in turns], options, size)
 
 
 def featuretools(setting: Setting) -> Iterator[Result]:
@@ -136,9 +133,9 @@ def featuretools(setting: Setting) -> Iterator[Result]:
         # Of an account that never used the product it has no last use; ours then counts from service start.
         must_equal(setting, ours, theirs, may_lack=["days_since_last_use"])
         options = f"--compare featuretools --sizes {size} --slow-repeats {setting.slow_repeats}"
-        for name, below in (("its measures", SUBSET), ("our whole catalogue", KEEPSIGHT)):
-            of_wall = ratios_of_rounds(turns, FEATURETOOLS, below, "wall_seconds")
-            yield result(f"faster than Featuretools, {name}, {size}", of_wall, FASTER, options)
+        for ours_of, figure in FASTER_THAN_FEATURETOOLS.items():
+            of_wall = ratios_of_rounds(turns, FEATURETOOLS, ours_of, "wall_seconds")
+            yield figure.result(of_wall, options, size)
 
 
 def growth(setting: Setting) -> Iterator[Result]:
@@ -150,15 +147,15 @@ def growth(setting: Setting) -> Iterator[Result]:
     ]
     turns = rounds(contenders, setting.slow_repeats, "growth", setting.say)
     options = f"--compare growth --slow-repeats {setting.slow_repeats}"
-    yield result("CPU 50M over 10M", ratios_of_rounds(turns, "50M", "10M", "cpu_seconds"), CPU_GROWTH, options)
-    yield result("memory, 50M", [turn["50M"].peak_gib for turn in turns], GIB, options)
+    yield GROWTH.result(ratios_of_rounds(turns, "50M", "10M", "cpu_seconds"), options)
+    yield MEMORY.result([turn["50M"].peak_gib for turn in turns], options, "50M")
 
 
 def limit(setting: Setting) -> Iterator[Result]:
     """100M events: whether they finish, and in how much memory."""
     contenders = [contender("100M", "keepsight_contender", setting.company("100M"), setting.out("100M ours"))]
     turns = rounds(contenders, 1, "limit", setting.say)
-    yield result("memory, 100M", [turn["100M"].peak_gib for turn in turns], GIB, "--compare limit")
+    yield MEMORY.result([turn["100M"].peak_gib for turn in turns], "--compare limit", "100M")
 
 
 def baseline(setting: Setting) -> Iterator[Result]:
@@ -167,7 +164,7 @@ def baseline(setting: Setting) -> Iterator[Result]:
     contenders = [contender(SIXTEEN, "pandas_contender", folder, setting.out("sixteen"), "sixteen")]
     turns = rounds(contenders, setting.slow_repeats, "baseline", setting.say)
     seconds = [turn[SIXTEEN].wall_seconds for turn in turns]
-    yield result("pandas, 16 columns, 10M", seconds, "seconds (wall)", "--compare baseline")
+    yield SIXTEEN_COLUMNS.result(seconds, "--compare baseline", "10M")
 
 
 def one_account(setting: Setting) -> Iterator[Result]:
@@ -176,21 +173,19 @@ def one_account(setting: Setting) -> Iterator[Result]:
     On the server that :data:`SERVER` names, else on one of our own, if its programs are installed.
     """
     for size in setting.sizes[-1:]:
-        folder = setting.company(size)
+        folder, options = setting.company(size), f"--compare one_account --sizes {size}"
         with postgresql(os.environ.get(SERVER)) as address:
             for engine, more in (("DuckDB", ()), ("PostgreSQL", (address,))):
                 out = setting.folder / f"{size} one account on {engine}.json"
                 measured(contender(engine, "one_account", folder, out, *more).command)
-                for done, took in json.loads(out.read_text(encoding="utf-8")).items():
-                    found = result(
-                        f"one account on {engine}, {done}, {size}",
-                        took,
-                        MS,
-                        f"--compare one_account --sizes {size}",
-                    )
+                took = json.loads(out.read_text(encoding="utf-8"))
+                query = Figure(f"one account on {engine}, query", MS)
+                for figure, milliseconds in ((query, took[QUERY]), (ONE_VECTOR[engine], took[VECTOR])):
+                    found = figure.result(milliseconds, options, size)
                     setting.say(f"{found.name}: p50 {found.ratio:.2f} ms, load {os.getloadavg()[0]:.1f}")
                     yield found
-                    yield replace(found, name=f"{found.name}, p99", ratio=float(np.percentile(took, 99)))
+                    p99 = float(np.percentile(milliseconds, 99))
+                    yield replace(found, name=f"{found.name}, p99", ratio=p99, limit=None)
 
 
 @contextmanager

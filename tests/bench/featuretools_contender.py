@@ -22,14 +22,15 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from tests.bench.data.columns import FIRST_DAY
 from tests.bench.pairs import MONTHS, account_ids, as_of_dates
+from tests.bench.shapes import SHAPES
 
 if TYPE_CHECKING:
     import featuretools as ft
 
-OCCURRED = {"tickets": "opened_at"}
 A_MOMENT = pd.Timedelta(1, "us")
-FIRST_DAY = pd.Timestamp("2023-01-01")
+SINCE = pd.Timestamp(FIRST_DAY)
 Measures = Mapping[str, Mapping[str, Any]]
 
 
@@ -64,7 +65,7 @@ def column_of(rows: pd.DataFrame, measure: Mapping[str, Any], occurred: str) -> 
         case "rows":
             return pd.Series(1.0, index=rows.index).where(counts)
         case "last":
-            return ((rows[occurred] - FIRST_DAY) / pd.Timedelta(seconds=1)).where(counts)
+            return ((rows[occurred] - SINCE) / pd.Timedelta(seconds=1)).where(counts)
         case "distinct":
             codes = np.zeros(len(rows), dtype=np.int64)
             for column in columns:
@@ -78,7 +79,7 @@ def column_of(rows: pd.DataFrame, measure: Mapping[str, Any], occurred: str) -> 
 
 def table_of(folder: Path, table: str, asked: Measures) -> pd.DataFrame:
     """Return a table with one column for each measure, and the moment from which it is known."""
-    path, occurred = folder / f"{table}.parquet", OCCURRED.get(table, "occurred_at")
+    path, occurred = folder / f"{table}.parquet", SHAPES[table].at
     filters = {column for measure in asked.values() for one in measure.get("any_of", []) for column in one}
     read = {column for measure in asked.values() for column in measure.get("columns", [])} - {"day"}
     columns = sorted({"account_id", occurred, "recorded_at", *filters, *read})
@@ -152,7 +153,7 @@ def values(folder: Path, months: int = MONTHS) -> pd.DataFrame:
     distinct = [name for name, measure in asked.items() if measure.get("of") == "distinct"]
     made[distinct] = made[distinct].fillna(0)  # of no rows Featuretools makes nothing
     found = made.reset_index().rename(columns={"time": "as_of"})
-    last = FIRST_DAY + pd.to_timedelta(found["days_since_last_use"], unit="s")
+    last = SINCE + pd.to_timedelta(found["days_since_last_use"], unit="s")
     found["days_since_last_use"] = (found.as_of - last).dt.days
     return found
 

@@ -1,4 +1,4 @@
-"""Keepsight from a company's Parquet files to the Parquet file of its vectors.
+"""Keepsight from a company's Parquet files to the Parquet file of its vectors, as `keepsight snapshot` writes it.
 
 ::
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from features.snapshot_file import write_snapshots
-from features.snapshots import build_vectors, recorded_codebooks
+from features.snapshot_store import Task, write_in_parts
+from features.snapshots import recorded_codebooks
 from features.sources import load_sources, open_database
 from features.vectors import feature_contract
 from tests.bench.expressible import expressible
@@ -27,8 +27,8 @@ def write_vectors(folder: Path, out: Path, scope: str = "catalogue", months: int
     last = as_of_dates(months)[-1].astype(object)
     with open_database(sources.with_catalogue(catalogue)) as database:
         contract = feature_contract(catalogue, recorded_codebooks(database, catalogue, last))
-        vectors = build_vectors(database, catalogue, contract, grid(folder, months))
-        write_snapshots(out, vectors, np.full(len(vectors), np.nan))
+        task = Task(database, grid(folder, months), contract, lambda rows: np.full(len(rows), np.nan))
+        write_in_parts(out, task, fresh=True)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,22 +32,6 @@ class Contender:
 
     name: str
     command: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A ratio over the rounds: its median, lowest and highest."""
-
-    name: str
-    ratio: float
-    low: float
-    high: float
-    runs: int
-    unit: str
-    command: str
-
-    def to_json(self) -> dict[str, object]:
-        return asdict(self)
 
 
 Round = Mapping[str, Run]
@@ -96,16 +79,6 @@ def rounds(contenders: Sequence[Contender], repeats: int, about: str, say: Calla
 def ratios_of_rounds(turns: Sequence[Round], above: str, below: str, of: str) -> list[float]:
     """Divide what two contenders took, round by round."""
     return [getattr(turn[above], of) / getattr(turn[below], of) for turn in turns]
-
-
-def result(name: str, ratios: Sequence[float], unit: str, options: str) -> Result:
-    """Return the median of the rounds' ratios with the lowest and the highest.
-
-    >>> result("pandas / Keepsight", [8.0, 10.0, 9.0], "times as fast (wall)", "--compare pandas").ratio
-    9.0
-    """
-    command = f"python -m tests.bench.run {options}"
-    return Result(name, statistics.median(ratios), min(ratios), max(ratios), len(ratios), unit, command)
 
 
 def contender(name: str, module: str, *arguments: object, python: str | Path = sys.executable) -> Contender:

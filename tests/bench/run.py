@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from tests.bench.comparisons import ASKED, BY_DEFAULT, COMPARISONS, Setting, ValuesDifferError
-from tests.bench.measuring import ContenderFailedError, Result
+from tests.bench.comparisons import BY_DEFAULT, COMPARISONS, Setting, ValuesDifferError
+from tests.bench.figures import Result
+from tests.bench.measuring import ContenderFailedError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -66,11 +67,9 @@ def table(results: Sequence[Result]) -> str:
         f"{'':52} {'median':>8} {'lowest':>8} {'highest':>8} {'runs':>4}  {'asked':7} unit",
     ]
     for found in results:
-        asked = ASKED.get(found.name)
-        verdict = "" if asked is None else f"{asked}{'' if asked.met_by(found.ratio) else ' missed'}"
         lines.append(
             f"{found.name:52} {found.ratio:8.2f} {found.low:8.2f} {found.high:8.2f} {found.runs:4}  "
-            f"{verdict:7} {found.unit}"
+            f"{found.verdict:7} {found.unit}"
         )
     return "\n".join(lines)
 

@@ -17,12 +17,13 @@ from typer.testing import CliRunner
 
 from features.now import Now
 from tests.bench import floor, one_account, pandas_contender, run
-from tests.bench.comparisons import COMPARISONS, Asked, Setting, ValuesDifferError, must_equal
+from tests.bench.comparisons import COMPARISONS, FASTER_THAN, PANDAS, Setting, ValuesDifferError, must_equal
 from tests.bench.data import SIDE_TABLES, Company, write_company
 from tests.bench.equality import compared
+from tests.bench.figures import Figure, Limit
 from tests.bench.in_pandas.tables import Moment
 from tests.bench.keepsight_contender import write_vectors
-from tests.bench.measuring import Contender, ContenderFailedError, Run, measured, ratios_of_rounds, result, rounds
+from tests.bench.measuring import Contender, ContenderFailedError, Run, measured, ratios_of_rounds, rounds
 from tests.bench.shapes import SHAPES
 
 SMALL = Company(events=6_000, accounts=150)
@@ -208,20 +209,27 @@ def test_contenders_take_turns_and_ratios_are_made_within_a_round(monkeypatch: p
     monkeypatch.setattr("tests.bench.measuring.measured", took)
     turns = rounds([Contender("fast", ["fast"]), Contender("slow", ["slow"])], 3, "10M", lambda line: None)
     assert order == ["fast", "slow", "slow", "fast", "fast", "slow"]
-    found = result("slow / fast", ratios_of_rounds(turns, "slow", "fast", "wall_seconds"), "times", "")
+    found = Figure("slow / fast", "times").result(ratios_of_rounds(turns, "slow", "fast", "wall_seconds"), "")
     assert (found.low, found.ratio, found.high) == (6.0, 6.5, 8.0)
 
 
 @pytest.mark.parametrize(
-    ("asked", "ratio", "met"),
-    [(Asked(at_least=8), 8.0, True), (Asked(at_least=8), 7.9, False), (Asked(at_most=12), 12.1, False)],
+    ("limit", "figure", "met"),
+    [(Limit(at_least=8), 8.0, True), (Limit(at_least=8), 7.9, False), (Limit(at_most=12), 12.1, False)],
 )
-def test_what_is_asked_of_a_ratio(asked: Asked, ratio: float, met: bool) -> None:
-    assert asked.met_by(ratio) is met
+def test_what_is_asked_of_a_figure(limit: Limit, figure: float, met: bool) -> None:
+    assert limit.met_by(figure) is met
+
+
+def test_a_limit_holds_at_its_own_size() -> None:
+    figure = Figure("faster", "times", {"10M": Limit(at_least=8)})
+    assert figure.result([7.0], "", "10M").verdict == ">= 8 missed"
+    assert figure.result([9.0], "", "10M").verdict == ">= 8"
+    assert figure.result([7.0], "", "1M").verdict == ""
 
 
 def test_results_are_written_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = result("faster than pandas, 10M", [7.0, 9.0, 7.5], "times as fast (wall)", "--compare pandas")
+    found = FASTER_THAN[PANDAS].result([7.0, 9.0, 7.5], "--compare pandas", "10M")
     monkeypatch.setitem(COMPARISONS, "pandas", lambda setting: iter([found]))
     shown = CliRunner().invoke(run.app, ["--compare", "pandas", "--home", str(tmp_path)])
     assert shown.exit_code == 0

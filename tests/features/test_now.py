@@ -91,9 +91,7 @@ def same(one: Vectors, other: Vectors) -> bool:
 @contextmanager
 def opened(company: Company, folder: Path, connection: str = "") -> Iterator[Opened]:
     """Open a company on an engine."""
-    path = write_company(company, folder)
-    path.write_text(f"{path.read_text()}\n{connection}", encoding="utf-8")
-    with open_database(load_sources(path)) as database:
+    with open_database(load_sources(write_company(company, folder, connection))) as database:
         yield Opened(database)
 
 

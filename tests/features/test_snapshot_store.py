@@ -24,7 +24,6 @@ import pytest
 
 from features import snapshot_store
 from features.errors import SnapshotError
-from features.ranges import bounds, range_of
 from features.snapshot_file import read_snapshots
 from features.snapshot_store import Listener, Task, Written, write_in_parts
 from features.snapshots import accounts_in_force, build_vectors, month_starts, recorded_codebooks
@@ -427,18 +426,10 @@ def test_computed_vectors_come_back_as_they_were(company: Company, tmp_path: Pat
     assert np.array_equal(vectors.unknown, direct.unknown)
 
 
-def test_the_engine_tells_the_same_range_of_an_account(company: Company) -> None:
-    with company.opened() as database:
-        hashes = database.connection.con.execute(
-            "SELECT md5(account_id) FROM accounts ORDER BY account_id"
-        ).fetchall()
-    accounts = sorted([*ACCOUNTS, NEW])
-    for ranges in (1, 3, 8):
-        told = [
-            next(number for number, (low, high) in enumerate(bounds(ranges)) if low <= text < high)
-            for (text,) in hashes
-        ]
-        assert told == range_of(accounts, ranges).tolist()
+def test_a_file_of_nothing_is_refused(company: Company, tmp_path: Path) -> None:
+    with company.opened() as database, pytest.raises(SnapshotError, match="no snapshot is asked for"):
+        write(tmp_path / "s.parquet", database, [dt.datetime(1990, 1, 1)])
+    assert not list(tmp_path.glob("s.parquet*"))
 
 
 # --- kill -9 --------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ import pytest
 
 from features.errors import ContractMismatchError, ReadingError, TableError
 from features.evidence import account_evidence
-from features.snapshot_file import read_snapshots, write_snapshots
+from features.parquet import write_whole
+from features.snapshot_file import read_snapshots, vector_table, with_churned
 from features.snapshots import (
     accounts_in_force,
     build_vectors,
@@ -96,7 +97,7 @@ def test_codebooks_are_sorted_and_hold_what_was_known_by_then(database: Database
 
 def test_the_file_gives_back_the_same_vectors_labels_and_contract(vectors: Vectors, tmp_path: Path) -> None:
     path = tmp_path / "snapshots.parquet"
-    write_snapshots(path, vectors, np.array([1.0, np.nan]))
+    write_whole(path, with_churned(vector_table(vectors), np.array([1.0, np.nan])))
     again, churned = read_snapshots(path)
     assert again.contract == vectors.contract
     assert np.array_equal(again.values, vectors.values, equal_nan=True)

@@ -21,6 +21,7 @@ from features.vectors import feature_contract
 from models.bundle import Bundle, save_bundle
 from models.preview import Preview, preview
 from tests.features.catalogue.test_own_tables import OVERLAY
+from tests.files import write_files
 
 NOW = dt.datetime(2026, 1, 1)
 TODAY = dt.datetime(2025, 7, 1)
@@ -56,28 +57,21 @@ TRAININGS = "training_id,account_id,held_at,hours\n1,A,2025-06-02,5\n2,B,2025-06
 STRICTER = {"playbook.toml": "[signals.nps_score]\nedges = { healthy = 9.8, unhealthy = 9.2 }\n"}
 
 
-def write(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Sources of four accounts; an overlay with stricter thresholds, one with a table and a signal of its own."""
     tables = {"accounts": ACCOUNTS, "contracts": CONTRACTS, "surveys": SURVEYS, "trainings": TRAININGS}
-    write(tmp_path, {"sources.toml": SOURCES, **{f"{name}.csv": text for name, text in tables.items()}})
-    write(tmp_path / "stricter", STRICTER)
-    write(tmp_path / "trainings", OVERLAY)
-    write(tmp_path / "same", {"playbook.toml": ""})
+    write_files(tmp_path, {"sources.toml": SOURCES, **{f"{name}.csv": text for name, text in tables.items()}})
+    write_files(tmp_path / "stricter", STRICTER)
+    write_files(tmp_path / "trainings", OVERLAY)
+    write_files(tmp_path / "same", {"playbook.toml": ""})
     return tmp_path
 
 
 @pytest.fixture
 def with_trainings(folder: Path) -> Path:
     """The same, and the table of the overlay that is proposed is connected already."""
-    return write(folder, {"sources.toml": f"{SOURCES}\n{OWN_TABLE}"})
+    return write_files(folder, {"sources.toml": f"{SOURCES}\n{OWN_TABLE}"})
 
 
 def seen(folder: Path, overlay: str, bundle: Bundle | None = None, **options: Any) -> Preview:
@@ -259,7 +253,7 @@ def test_the_command_takes_a_models_folder(folder: Path, fitting: Bundle, tmp_pa
     ],
 )
 def test_a_broken_overlay_is_the_catalogues_error(folder: Path, files: dict[str, str], said: str) -> None:
-    overlay = write(folder / "broken", files)
+    overlay = write_files(folder / "broken", files)
     result = run("--sources", folder, "--overlay", overlay)
     assert result.exit_code == 1
     assert said in result.stderr

@@ -11,8 +11,11 @@ from typing import Any
 from tests.oracle.company import CONTRACT, OVERLAY, OWN, Company, Row
 
 
-def write_company(company: Company, folder: Path) -> Path:
-    """Write one CSV a table, with all columns but those lacking, and ``sources.toml``; return its path."""
+def write_company(company: Company, folder: Path, connection: str = "") -> Path:
+    """Write one CSV a table, with all columns but those lacking, and ``sources.toml``; return its path.
+
+    `connection` is what ``sources.toml`` says of the engine.
+    """
     lines = ['company = "Rows by hand"', "never_changing = []", ""]
     if company.tables.keys() & OWN.keys():
         lines += ["[catalogue]", f"overlay = '{OVERLAY}'", ""]
@@ -28,7 +31,7 @@ def write_company(company: Company, folder: Path) -> Path:
             lines.append(f"begins = {company.begins[table].isoformat()}")
         lines.append("")
     path = folder / "sources.toml"
-    path.write_text("\n".join(lines), encoding="utf-8")
+    path.write_text("\n".join([*lines, connection]), encoding="utf-8")
     return path
 
 

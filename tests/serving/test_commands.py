@@ -93,6 +93,7 @@ def test_what_cannot_be_answered_is_said_with_exit_code_1(
         ["explain", TROUBLED, "--most-at-risk"],
         ["explain", TROUBLED, "--as-of", "yesterday"],
         ["score"],
+        ["score", "--out", "scores.csv"],
         ["serve", "--port", "70000"],
     ],
 )

@@ -5,12 +5,16 @@ from __future__ import annotations
 import html
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from serving.company import Company
 from serving.schemas import BookPage, ModelSummary
+from tests.features.sources.company import Company as WrittenCompany
+from tests.features.sources.company import at
 from tests.serving.company import IN_FORCE, LEAVING, LEFT, ODD_ID, TROUBLED, TROUBLED_NAME, UNSEEN, WELL
 from tests.serving.conftest import desk_of
 
@@ -45,6 +49,22 @@ class TestTheList:
 
     def test_a_passed_deadline_comes_after_and_notice_given_comes_last(self, client: TestClient) -> None:
         assert ids(listed(client))[-2:] == [ODD_ID, LEAVING]
+
+    def test_a_deadline_has_passed_of_contracts_in_force_with_an_end_or_without(self, tmp_path: Path) -> None:
+        rows = (
+            "ends,2024-01-01,2025-12-31,2025-06-01,2024-01-01",
+            "open,2024-01-01,,2025-06-01,2024-01-01",
+            "ahead,2024-01-01,,2025-08-01,2024-01-01",
+            "ended,2024-01-01,2025-06-30,2025-06-01,2024-01-01",
+            "later,2025-07-02,,2025-06-01,2024-01-01",
+            "not yet known,2024-01-01,,2025-06-01,2025-07-02",
+        )
+        contracts = "account_id,start_date,end_date,notice_deadline,recorded_at\n" + "\n".join(rows)
+        accounts = "\n".join(["account_id", *(row.split(",")[0] for row in rows)])
+        written = WrittenCompany(tmp_path).csv("accounts", accounts).csv("contracts", contracts)
+        company = Company(written.load(), often=False)
+        assert company.past_deadline(at("2025-07-01")) == {"ends", "open"}
+        company.close()
 
     def test_value_at_risk_is_probability_times_yearly_value(self, client: TestClient) -> None:
         for row in listed(client)["accounts"]:

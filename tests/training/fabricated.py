@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from features.catalogue import Catalogue, load_catalogue
+from features.parquet import write_whole
 from features.readings import KNOWN_LETTER, UnknownReason
+from features.snapshot_file import vector_table, with_churned
 from features.vectors import COVERAGE, UNDER_NOTICE, Floats, Role, Vectors, coverage, feature_contract
 from models.scorecard import Scorecard
 from training.fitting import Material
@@ -33,6 +36,11 @@ class Made:
         prior = Scorecard.prior(self.vectors.contract, self.catalogue)
         labels = self.churned if churned is None else churned
         return Material(self.vectors, labels, self.catalogue, prior, recipe or load_recipe())
+
+    def written(self, path: Path) -> Path:
+        """Write a file of these snapshots; there are no tables from which `keepsight snapshot` could."""
+        write_whole(path, with_churned(vector_table(self.vectors), self.churned))
+        return path
 
 
 def a_company(

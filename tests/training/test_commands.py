@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from features.snapshot_file import write_snapshots
 from models.bundle import load_bundle
 from tests.training.fabricated import a_company
 from training.commands import app
@@ -118,6 +117,29 @@ def test_a_row_of_the_future_does_not_put_the_end_of_the_history_there(demo: Pat
     assert labels[1].equals(labels[0])
 
 
+def test_a_file_that_is_said_to_be_no_parquet_is_refused(demo: Path, tmp_path: Path) -> None:
+    command = ("snapshot", "--sources", demo / "sources.toml", "--from", "2025-01-01", "--to", "2025-01-01")
+    result = run(*command, "--out", tmp_path / "s.csv")
+    assert result.exit_code == 2
+    assert "what is written is Parquet" in " ".join(result.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sources_may_stand_in_the_environment_and_the_command_line_wins(
+    plain: Path, demo: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEPSIGHT_SOURCES", str(demo / "sources.toml"))
+    dates = ("--from", "2025-01-01", "--to", "2025-01-01")
+    assert run("snapshot", *dates, "--out", tmp_path / "s.parquet").exit_code == 0
+    monkeypatch.setenv("KEEPSIGHT_SOURCES", str(tmp_path / "nowhere.toml"))
+    assert "no such file" in run("snapshot", *dates, "--out", tmp_path / "s.parquet").stderr
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE)
+    assert run("train", "--snapshots", plain, "--recipe", recipe).exit_code == 0
+    both = run("train", "--snapshots", plain, "--sources", demo / "sources.toml")
+    assert "exactly one of" in " ".join(both.stderr.split())
+
+
 def test_a_second_run_to_the_same_file_says_so_and_fails(demo: Path, tmp_path: Path) -> None:
     (tmp_path / "s.parquet.parts").mkdir()
     with (tmp_path / "s.parquet.parts" / "lock").open("w") as held:
@@ -132,9 +154,7 @@ def test_a_second_run_to_the_same_file_says_so_and_fails(demo: Path, tmp_path: P
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A snapshot file in which signs go with churn so plainly that every gate is passed."""
     made = a_company(accounts=700, effect=1.6, level=-5.0)
-    file = tmp_path_factory.mktemp("plain") / "snapshots.parquet"
-    write_snapshots(file, made.vectors, made.churned)
-    return file
+    return made.written(tmp_path_factory.mktemp("plain") / "snapshots.parquet")
 
 
 def test_a_model_that_passes_is_promoted_and_can_be_promoted_again(

@@ -13,6 +13,7 @@ import pytest
 from features.errors import TrainingError
 from features.sources import load_sources, open_database
 from features.vectors import UNDER_NOTICE
+from tests.training.fabricated import Made
 from training.dataset import from_file, gather, known_at, label_rule, to_file, training_dates
 from training.recipe import load_recipe
 from training.simulation import simulate
@@ -136,12 +137,9 @@ def test_a_file_gives_back_what_is_gathered_in_the_same_order(made: Path, tmp_pa
 
 
 def test_a_file_as_of_a_date_loses_later_snapshots_and_windows_that_were_open(
-    company: object, tmp_path: Path
+    company: Made, tmp_path: Path
 ) -> None:
-    from features.snapshot_file import write_snapshots
-
-    write_snapshots(tmp_path / "s.parquet", company.vectors, company.churned)  # type: ignore[attr-defined]
-    found = known_at(from_file(tmp_path / "s.parquet"), dt.datetime(2024, 1, 1), RECIPE)
+    found = known_at(from_file(company.written(tmp_path / "s.parquet")), dt.datetime(2024, 1, 1), RECIPE)
     labelled = ~np.isnan(found.churned)
     assert found.vectors.as_of.max() == np.datetime64("2024-01-01")
     assert found.vectors.as_of[labelled].max() == np.datetime64("2023-10-01")

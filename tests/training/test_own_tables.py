@@ -13,6 +13,7 @@ import keepsight
 from features.catalogue import load_catalogue
 from models.bundle import load_bundle
 from tests.features.catalogue.test_own_tables import OVERLAY
+from tests.files import write_files
 from tests.training.test_commands import RECIPE
 from training.simulation import simulate
 
@@ -23,9 +24,7 @@ KEPT = ("usage_trend", "nps_score", "licence_utilisation")
 def sources(tmp_path: Path) -> Path:
     """A small simulated company that also tells who was trained; most of our signals are off, to be quick."""
     simulate(tmp_path, 220, 20, 7)
-    for name, text in OVERLAY.items():
-        (tmp_path / "overlay" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "overlay" / name).write_text(text)
+    write_files(tmp_path / "overlay", OVERLAY)
     with duckdb.connect() as connection:
         connection.execute(
             "COPY (SELECT usage_id AS training_id, account_id, occurred_at AS held_at, quantity AS hours, "

@@ -80,7 +80,13 @@ class Writer:
             file.close()
 
     def write(self, table: str, rows: Rows) -> None:
-        """Append rows to a table; columns that are not given are empty."""
+        """Append rows to a table; columns that are not given are empty, and of no columns nothing is written.
+
+        Raises
+        ------
+        KeyError
+            The written contract has no such table, or no such column.
+        """
         if not rows:
             return
         file = self._files[table]

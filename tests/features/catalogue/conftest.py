@@ -5,17 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.files import write_files
+
 WriteOverlay = Callable[[dict[str, str]], Path]
 
 
 @pytest.fixture
 def overlay(tmp_path: Path) -> WriteOverlay:
     def write(files: dict[str, str]) -> Path:
-        folder = tmp_path / "overlay"
-        for name, content in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, "utf-8")
-        return folder
+        return write_files(tmp_path / "overlay", files)
 
     return write

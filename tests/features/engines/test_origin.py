@@ -8,8 +8,10 @@ import pyarrow as pa
 import pytest
 
 from features.origin import IN_FORCE, Origin, origin_of
+from tests.features.engines.equality import SPARK_LEAVES_SOCKETS
 from tests.features.sources.company import Company, at
 
+pytestmark = SPARK_LEAVES_SOCKETS
 EARLY, LATE = at("2025-03-01"), at("2025-04-01")
 HEAD = "ticket_id,account_id,opened_at,closed_at,satisfaction,priority,recorded_at\n"
 FIRST = "t1,a1,2025-02-01 10:00,,4.5,high,2025-02-01 10:00\n"

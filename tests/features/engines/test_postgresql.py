@@ -1,28 +1,16 @@
-"""PostgreSQL gives the vectors of DuckDB, reads queries of its own, and leaves nothing behind."""
+"""PostgreSQL reads queries of its own and leaves nothing behind; its answers: ``test_as_duckdb.py``."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from features.errors import SourcesError, TableError
-from features.measures import fetching
-from features.sources import rows as rows_module
-from features.sources.delivery import Delivered
-from tests.features import test_now
-from tests.features.engines.equality import DATES, differences, evidence_on, vectors_on
-from tests.features.sources.company import Company, at, rows, rows_known
-from tests.features.test_now import of_own_feeds, opened, same
-from tests.oracle.invented import invented_company
-
-AFTER_LUNCH = tuple(at(text) for text in ("2025-03-01 13:07", "2025-07-01 13:07"))
+from tests.features.sources.company import Company, at, rows
 
 
 @pytest.fixture
@@ -37,68 +25,6 @@ def server(postgresql: str) -> Iterator[psycopg.Connection[Any]]:
 def our_schemas(server: psycopg.Connection[Any]) -> list[str]:
     found = server.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'keepsight%'").fetchall()
     return sorted(name for (name,) in found)
-
-
-# --- equal vectors -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("counted_by", ["us", "the engine"])
-def test_vectors_equal_those_of_duckdb(
-    counted_by: str, tmp_path: Path, connection_of: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetching, "ROWS_WORTH_CONDENSING", 0 if counted_by == "the engine" else 10**9)
-    company = invented_company(1, 40, DATES)
-    ours = vectors_on(connection_of("postgresql"), company, tmp_path / "ours")
-    theirs = vectors_on("", company, tmp_path / "theirs")
-    assert len(ours) > 20
-    assert differences(ours, theirs) == []
-
-
-@pytest.mark.parametrize("seed", [2, 3, 4])
-@pytest.mark.slow
-def test_vectors_of_further_companies_equal_those_of_duckdb(
-    seed: int, tmp_path: Path, connection_of: Callable[[str], str]
-) -> None:
-    company = invented_company(seed, 60, AFTER_LUNCH, feeds=seed != 3, dated=seed != 4)
-    ours = vectors_on(connection_of("postgresql"), company, tmp_path / "ours", AFTER_LUNCH)
-    theirs = vectors_on("", company, tmp_path / "theirs", AFTER_LUNCH)
-    assert differences(ours, theirs) == []
-
-
-def test_one_account_now_has_the_vector_of_a_snapshot_also_when_many_threads_ask(
-    tmp_path: Path, connection_of: Callable[[str], str]
-) -> None:
-    company = of_own_feeds(invented_company(2, test_now.ACCOUNTS, test_now.DATES))
-    with opened(company, tmp_path, connection_of("postgresql")) as one:
-        now = one.now()
-        assert one.differ(now) == []
-        with ThreadPoolExecutor(8) as threads:
-            found = list(threads.map(lambda pair: now.vector(*pair, one.contract), one.pairs * 4))
-        rows = [*range(len(one.pairs))] * 4
-        assert all(same(vector, one.snapshot.take([row])) for vector, row in zip(found, rows, strict=True))
-
-
-def test_evidence_equals_that_of_duckdb(tmp_path: Path, connection_of: Callable[[str], str]) -> None:
-    company, accounts = invented_company(1, 20, DATES), [f"A{number:03}" for number in range(5)]
-    ours = evidence_on(connection_of("postgresql"), company, tmp_path / "ours", accounts)
-    assert ours == evidence_on("", company, tmp_path / "theirs", accounts)
-    assert any(rows for account in ours for rows in account.values())
-
-
-def test_an_engine_that_ignores_recorded_at_gives_other_vectors(
-    tmp_path: Path, connection_of: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    company = invented_company(1, 20, DATES)
-    theirs = vectors_on("", company, tmp_path / "theirs")
-    honest = rows_module.recorded_at
-
-    def undated(delivered: Delivered) -> str:
-        names = {column: raw for column, raw in delivered.raw_name.items() if column != "recorded_at"}
-        return honest(replace(delivered, raw_name=names))
-
-    monkeypatch.setattr(rows_module, "recorded_at", undated)
-    ours = vectors_on(connection_of("postgresql"), company, tmp_path / "ours")
-    assert len(differences(ours, theirs)) >= 5
 
 
 # --- queries -----------------------------------------------------------------------------------------------
@@ -194,43 +120,6 @@ def test_check_looks_at_the_rows_of_a_query(
     found = {problem.code for problem in company_on("postgresql").query("usage", "TABLE crm.usage").check()}
     assert {"S105", "S204"} <= found
     assert our_schemas(server) == []
-
-
-# --- what is known when ------------------------------------------------------------------------------------
-
-
-def test_rows_recorded_later_or_of_other_accounts_are_left_out_where_asked(
-    company_on: Callable[..., Company],
-) -> None:
-    tickets = (
-        "ticket_id,account_id,opened_at,recorded_at\n"
-        "t1,a1,2025-01-01 10:00:00,2025-01-01 10:00:00\n"
-        "t1,a2,2025-01-01 10:00:00,2025-01-08 00:00:00\n"
-        "t2,a1,2025-01-02 10:00:00,2025-02-01 00:00:00\n"
-    )
-    feeds = "table,account_id,covered_from,recorded_at\ntickets,a2,2025-01-01,2025-01-05 00:00:00\n"
-    company = company_on("postgresql").csv("tickets", tickets).csv("feeds", feeds)
-    database = company.open(truncated_at=at("2025-01-07"), accounts=["a1"])
-    assert database.observed_until == at("2025-01-07")
-    assert rows(database, "tickets", "ticket_id", "known_until") == [("t1", at("9999-12-31"))]
-    assert rows(database, "coverage", "account_id", "known_until") == [(None, at("2025-01-05"))]
-    assert rows(database, "accounts", "account_id") == ["a1"]
-
-
-def test_late_and_corrected_rows_count_from_when_they_were_recorded(company_on: Callable[..., Company]) -> None:
-    tickets = (
-        "ticket_id,account_id,opened_at,closed_at,recorded_at\n"
-        "t1,a1,2025-01-01 10:00:00,,2025-01-01 10:00:00\n"
-        "t1,a1,2025-01-01 10:00:00,2025-01-05 09:00:00,2025-01-08 00:00:00\n"
-        "t2,a1,2025-01-02 10:00:00,,2025-02-01 00:00:00\n"
-    )
-    database = company_on("postgresql").csv("tickets", tickets).open()
-    at_first = rows_known(database, "tickets", at("2025-01-07"), "ticket_id", "closed_at")
-    assert at_first == [("t1", None)]
-    corrected = rows_known(database, "tickets", at("2025-01-08"), "ticket_id", "closed_at")
-    assert corrected == [("t1", at("2025-01-05 09:00"))]
-    late = rows_known(database, "tickets", at("2025-02-01"), "ticket_id")
-    assert late == ["t1", "t2"]
 
 
 # --- the session -------------------------------------------------------------------------------------------

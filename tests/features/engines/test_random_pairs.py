@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.features.engines.equality import SPARK_LEAVES_SOCKETS
 from tests.features.equality.answers import WAYS, Tally, Written, differing, written
 from tests.features.equality.mutants import mutated
 from tests.features.equality.samples import FEW, MANY, Sample, sample, samples
 
-# PySpark leaves closing its sockets to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = SPARK_LEAVES_SOCKETS
 # Each table and time of day costs Spark some seconds, however many pairs there are.
 MANY_ON_SPARK = {"pairs": 10_000, "of": 2, "accounts": 250}
 

@@ -59,9 +59,7 @@ def written(sample: Sample, folder: Path, connection: str = "") -> Written:
     The codes of categories are those of all that was ever known: what is recorded later shall not show in them.
     """
     folder.mkdir(parents=True)
-    path = write_company(sample.company, folder)
-    path.write_text(f"{path.read_text(encoding='utf-8')}\n{connection}", encoding="utf-8")
-    sources = load_sources(path)
+    sources = load_sources(write_company(sample.company, folder, connection))
     with open_database(sources) as database:
         codebooks = recorded_codebooks(database, sources.catalogue, max(sample.dates))
     return Written(sample, sources, feature_contract(sources.catalogue, codebooks))

@@ -3,7 +3,7 @@
 A fault says how the delivery is damaged, under which code `keepsight check` must name it, and what the vectors
 then are: those of the sound company (the broken rows never reach them), those of a company that delivered
 otherwise (`like`), or none, because opening is refused and says why (`refused`). What `stands` is odd but
-possible: it is named and read as it is.
+possible: it is named and read as it is, and told is in which columns the vectors then differ from the sound ones.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Fault:
     rows: int | None = None
     like: Damage | None = None  # the delivery that gives the same vectors; none: the sound one
     refused: str | None = None  # what opening says
-    stands: bool = False
+    stands: tuple[str, ...] | None = None
     row: str = ""  # the row that is added, where that is all
 
 
@@ -319,10 +319,14 @@ FAULTS: dict[str, Fault] = {
         like=lambda c: c.csv("requests", text_of("requests").replace("r1,a2", "r1,a1")),
     ),
     "a successor that is nobody": broken(
-        "contacts", "S208", "p9,a1,user,Buyer,2024-02-01,2025-02-01,p77,2024-02-01 09:00", "p77", stands=True
+        "contacts", "S208", "p9,a1,user,Buyer,2024-02-01,2025-02-01,p77,2024-02-01 09:00", "p77", stands=()
     ),
     "a plan that is not described": broken(
-        "contracts", "S208", "c9,7,2024-02-01,2026-01-31,,,,yes,1,1,gold,2024-01-20", "gold", stands=True
+        "contracts",
+        "S208",
+        "c9,7,2024-02-01,2026-01-31,,,,yes,1,1,gold,2024-01-20",
+        "gold",
+        stands=("licence_utilisation", "licences", "arr"),
     ),
     # --- time
     "contract ends before it begins": broken(
@@ -351,7 +355,7 @@ FAULTS: dict[str, Fault] = {
         "S316",
         "c9,a1,2025-02-01,2026-01-31,,,2025-01-01,yes,1,1,pro,2024-12-20",
         "2025-01-01",
-        stands=True,
+        stands=("licence_utilisation", "licence_change", "licences", "arr"),
     ),
     "recorded before it occurred": instead(
         "surveys",
@@ -412,7 +416,7 @@ FAULTS: dict[str, Fault] = {
         "S301",
         lambda c: c.csv("tickets", text_of("tickets", without="recorded_at")),
         "priority, escalated, satisfaction: taken as known from the beginning",
-        stands=True,
+        stands=(),  # what is filled in later was there before both dates
     ),
     # --- feeds
     "a feed of an unknown table": broken("feeds", "S401", "usge,,2024-02-01,,2024-02-01", "usge"),
@@ -532,7 +536,11 @@ FAULTS: dict[str, Fault] = {
     ),
     "a file without a byte": refused("usage", "S113", written("usage", b""), "usage.csv is empty"),
     "a header without rows": Fault(
-        "visits", "S102", written("visits", HEADERS["visits"] + "\n"), "visits has no rows", stands=True
+        "visits",
+        "S102",
+        written("visits", HEADERS["visits"] + "\n"),
+        "visits has no rows",
+        stands=("exit_page_views", "coverage"),
     ),
     "no header": refused("usage", "S103", written("usage", USAGE.split("\n", 1)[1]), 'no column "account_id"'),
     "a line that is too long, far down": refused(

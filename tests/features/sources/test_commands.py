@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from features.commands import app
 from features.sources.commands import run_check
 from tests.features.sources.company import Company
 
@@ -30,6 +32,14 @@ def test_warnings_do_not(company: Company, capsys: pytest.CaptureFixture[str]) -
     company.csv("usage", USAGE).load()
     assert run_check(company.folder, as_json=False) == 0
     assert "0 errors, 1 warning," in said(capsys)
+
+
+def test_the_sources_may_stand_in_the_environment(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    company.csv("usage", USAGE).load()
+    monkeypatch.setenv("KEEPSIGHT_SOURCES", str(company.folder))
+    found = CliRunner().invoke(app, ["check"])
+    assert found.exit_code == 0, found.output
+    assert "1 warning" in found.stdout
 
 
 def test_a_remedy_is_said_once_for_all_that_it_helps(company: Company, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +20,7 @@ from features.sources.config import load_proposed
 from features.vectors import Vectors, feature_contract
 from tests.features.catalogue.test_own_tables import FILES, TABLE
 from tests.features.sources.company import Company, at, rows
+from tests.files import write_files
 
 TRAININGS = """training_id,account_id,held_at,hours
 t1,a1,2025-06-02 10:00:00,2
@@ -30,17 +30,10 @@ t3,a1,2024-05-02,9
 TODAY = at("2025-07-01")
 
 
-def write(folder: Path, files: Mapping[str, str]) -> Path:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
-
-
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
     """The README's overlay in force, two accounts, and three trainings of one of them."""
-    write(tmp_path, FILES)
+    write_files(tmp_path, FILES)
     made = Company(tmp_path).says("observed_until = 2025-06-30").section('[catalogue]\noverlay = "overlay"')
     return made.csv("trainings", TRAININGS, "begins = 2024-01-01")
 
@@ -53,7 +46,7 @@ def vectors(company: Company) -> Vectors:
 
 
 def test_the_readmes_sources_are_read_with_their_own_table(tmp_path: Path) -> None:
-    write(tmp_path, {**FILES, "accounts.csv": "account_id\na1\n", "trainings.csv": TRAININGS})
+    write_files(tmp_path, {**FILES, "accounts.csv": "account_id\na1\n", "trainings.csv": TRAININGS})
     assert list(load_sources(tmp_path).tables) == ["accounts", "trainings"]
     assert [p.sentence for p in report_on(tmp_path, TODAY).problems if p.severity == "error"] == []
 
@@ -112,7 +105,7 @@ def test_a_column_may_have_a_name_that_a_query_would_use(
     "name", ["days", "moments", "compared", "coverage", "repeated_keys", "pass_accounts", "kept"]
 )
 def test_a_table_may_have_a_name_that_a_query_would_use(tmp_path: Path, name: str) -> None:
-    write(tmp_path, {file: text.replace("trainings", name) for file, text in FILES.items()})
+    write_files(tmp_path, {file: text.replace("trainings", name) for file, text in FILES.items()})
     made = Company(tmp_path).says("observed_until = 2025-06-30").section('[catalogue]\noverlay = "overlay"')
     company = made.csv(name, CORRECTED)
     assert [vectors(company).reading(row, "training_hours") for row in (0, 1)] == [3.5, 0.0]
@@ -124,7 +117,7 @@ def test_without_the_table_the_signal_is_not_connected(company_without: Company)
 
 @pytest.fixture
 def company_without(tmp_path: Path) -> Company:
-    write(tmp_path, FILES)
+    write_files(tmp_path, FILES)
     made = Company(tmp_path).says("observed_until = 2025-06-30").section('[catalogue]\noverlay = "overlay"')
     return made.csv("visits", "account_id,page,occurred_at\na1,cancel,2024-01-01\n")
 
@@ -209,7 +202,7 @@ def test_check_tells_a_broken_contract_and_checks_the_other_tables(company: Comp
 
 
 def test_a_table_of_a_proposed_overlay_may_be_connected_before_it_is_adopted(tmp_path: Path) -> None:
-    write(tmp_path, FILES)
+    write_files(tmp_path, FILES)
     company = Company(tmp_path).csv("trainings", TRAININGS)
     with pytest.raises(SourcesError, match='unknown table "trainings"'):
         company.load()
@@ -220,7 +213,7 @@ def test_a_table_of_a_proposed_overlay_may_be_connected_before_it_is_adopted(tmp
 
 
 def test_a_table_of_neither_overlay_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, FILES)
+    write_files(tmp_path, FILES)
     (tmp_path / "sources.toml").write_text(Company(tmp_path).csv("trainigs", TRAININGS).toml, encoding="utf-8")
     with pytest.raises(SourcesError, match=r'unknown table "trainigs"\. Did you mean "trainings"\?'):
         load_proposed(tmp_path, tmp_path / "overlay")
