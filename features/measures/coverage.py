@@ -33,7 +33,7 @@ class Coverage:
         n.
     spans
         Per connected table, two arrays of shape (n, most spans): first day, and the day after the last; disjoint
-        and ascending; an empty span where a pair has fewer.
+        and ascending; an empty span where a pair has fewer. Read column by column, so best laid out so.
     """
 
     size: int
@@ -61,8 +61,9 @@ class Coverage:
         if not isinstance(start, np.ndarray):
             return sum(max(0.0, min(last, end) - max(first, start)) for first, last in self._spans_of_one(table))
         begins, ends = self.spans[table]
-        overlap = np.minimum(ends, end[:, None]) - np.maximum(begins, start[:, None])
-        days: Days = np.add.reduce(np.maximum(overlap, 0.0), axis=1)
+        overlap = np.minimum(ends, end[:, None])
+        overlap -= np.maximum(begins, start[:, None])
+        days: Days = np.add.reduce(np.maximum(overlap, 0.0, out=overlap), axis=1)
         return days
 
     def _spans_of_one(self, table: str) -> list[tuple[float, float]]:
