@@ -151,10 +151,14 @@ def build_vectors(
         for within, rows in _parts(account, among, len(accounts)):
             place = np.searchsorted(np.array(calendar.dates, "datetime64[s]"), as_of[rows])
             work = asked.work(calendar, counting, within, account[rows] - within.first, place, everyone)
-            if len(rows) == size and (rows == np.arange(size)).all():
-                assemble(work.readings(), contract, values, letters)
+            if rows[-1] - rows[0] == len(rows) - 1:  # side by side, as in a sorted grid: filled where they lie
+                beside = slice(rows[0], rows[-1] + 1)
+                assemble(work.readings(), contract, values[beside], letters[beside])
             else:
-                part = np.full((len(rows), width), np.nan), np.full((len(rows), width), KNOWN)
+                part = (
+                    np.full((len(rows), width), np.nan, order="F"),
+                    np.full((len(rows), width), KNOWN, order="F"),
+                )
                 assemble(work.readings(), contract, *part)
                 values[rows], letters[rows] = part
             done += len(rows)
@@ -228,7 +232,7 @@ def assemble(readings: Readings, contract: FeatureContract, values: Floats, lett
         else:
             continue
         values[:, place], letters[:, place] = answer.values, answer.letters
-    for name, told in ((COVERAGE, coverage(contract, as_text(letters))), (UNDER_NOTICE, readings.under_notice)):
+    for name, told in ((COVERAGE, coverage(contract, letters)), (UNDER_NOTICE, readings.under_notice)):
         place, answer = contract.position[name], _or_unknown(told.astype(np.float64), UnknownReason.NOT_CONNECTED)
         values[:, place], letters[:, place] = answer.values, answer.letters
 
