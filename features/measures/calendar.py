@@ -128,15 +128,17 @@ class Calendar:
     def cells(self, account: Ints, counts: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
         """Return where rows count, of shape (rows, dates): the row's place, and its cell."""
         dates = len(self.dates)
-        found = np.flatnonzero(counts)
+        found = counts.ravel().nonzero()[0]
         rows = found // dates
         return rows, found + ((account - np.arange(len(account))) * dates)[rows]
 
     def any_of(self, account: Ints, mask: Masks, accounts: int) -> npt.NDArray[np.bool_]:
         """Shape (cells,): whether any of the rows counts."""
+        if len(self.dates) == 1:
+            return np.bincount(account, mask, accounts) > 0
         joined = np.zeros(accounts, dtype=np.int64)
         np.bitwise_or.at(joined, account, mask)
-        return joined != 0 if len(self.dates) == 1 else self.bits(joined).ravel()
+        return self.bits(joined).ravel()
 
     def bits(self, masks: Masks) -> npt.NDArray[np.bool_]:
         """Shape (rows, dates): whether each row counts at each date.

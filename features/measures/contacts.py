@@ -74,12 +74,12 @@ def _stints(scope: Scope) -> Stints:
     begins = rows.numbers["valid_from"]
     same = dense(numbered([rows.account, contact, rows.codes("valid_from") + 1]))
     first_named = smallest(same[named], rows.known_from[named], int(same.max(initial=-1)) + 1)[same]
-    some = np.flatnonzero(rows.known)
+    some = rows.known.nonzero()[0]
     order = some[ordered_by(rows.account[some], contact[some], begins[some], rows.key_rank[some])]
     new = firsts(numbered([rows.account[order], contact[order]]))
     person, begins, valid_to = np.cumsum(new) - 1, begins[order], rows.numbers["valid_to"][order]
     row, following, meeting, last = followers(person, rows.known[order])
-    no_next = np.flatnonzero(last)
+    no_next = last.nonzero()[0]
     return Stints(
         scope.calendar,
         rows.account[order[new]],
@@ -91,9 +91,9 @@ def _stints(scope: Scope) -> Stints:
         rows.codes("title")[order],
         rows.known[order],
         np.where(np.isnan(valid_to), last, 0),
-        np.append(row, no_next),
-        np.append(np.fmin(valid_to[row], begins[following] - 1), valid_to[no_next]),
-        np.append(meeting, last[no_next]),
+        np.concatenate([row, no_next]),
+        np.concatenate([np.fmin(valid_to[row], begins[following] - 1), valid_to[no_next]]),
+        np.concatenate([meeting, last[no_next]]),
         rows.texts["role"].values,
         tuple(title.lower() for title in rows.texts["title"].values) if "title" in rows.texts else (),
         rows.texts["contact_id"].values,
@@ -121,7 +121,7 @@ class Holders:
 def role_holders(scope: Scope, roles: tuple[str, ...]) -> Holders:
     """Return who holds one of the roles on each date."""
     known, calendar = scope.kept("stints", _stints), scope.calendar
-    some = np.flatnonzero(known.in_role(roles)[known.row])
+    some = known.in_role(roles)[known.row].nonzero()[0]
     row = known.row[some]
     holds = known.at[some] & known.begun[row] & calendar.until(known.last_day[some])
     return Holders(known.account, known.contact, known.of_people(row, holds), known.contacts)
@@ -188,7 +188,7 @@ class ContactState(Spec):
     def _held(self, scope: Scope) -> _Held:
         known = scope.kept("stints", _stints)
         role = known.in_role(self.roles)
-        rows, ends = np.flatnonzero(role), np.flatnonzero(role[known.row])
+        rows, ends = role.nonzero()[0], role[known.row].nonzero()[0]
         succeeded = ends[day_of(known.named_from)[known.row[ends]] <= known.last_day[ends]]
         return _Held(
             known,
@@ -213,7 +213,7 @@ class ContactState(Spec):
         old, new = known.title[rows[before]], known.title[rows[after]]
         row = rows[after]
         mask &= known.open[row] & known.calendar.until(known.begins[row] + self.window_days)  # counts from its end
-        some = np.flatnonzero((mask != 0) & (new >= 0) & (old >= 0))
+        some = ((mask != 0) & (new >= 0) & (old >= 0)).nonzero()[0]
         pairs = zip(new[some].tolist(), old[some].tolist(), strict=True)
         other = some[[_another_title(known.titles[one], known.titles[another]) for one, another in pairs]]
         return known.of_people(row[other], mask[other])

@@ -46,7 +46,7 @@ class Level(Spec):
         known = agreements(scope)
         if self.service_day is None:
             mask = known.held_before(self.days_ago)
-            contract = np.flatnonzero(mask)
+            contract = mask.nonzero()[0]
             mask = mask[contract]
         else:
             starts, at = service_runs(scope)
@@ -93,7 +93,7 @@ def _ahead(scope: Scope) -> tuple[Ints, Ints, Ints, Masks]:
     """The accounts of start dates, each once; and such dates, contracts in force then, and when both lie ahead."""
     known = agreements(scope)
     ahead = known.known & scope.calendar.before(known.start)
-    some = np.flatnonzero(ahead)
+    some = ahead.nonzero()[0]
     first, joined = joined_masks(numbered([known.account[some], dense(known.start[some])]), ahead[some])
     account, start = known.account[some[first]], known.start[some[first]]
     then, contract = pairs_within(account, known.account)
@@ -119,7 +119,7 @@ class NearDeadlineRows(OfAggregate):
         aggregate = self.aggregate
         rows = settled(scope.rows(self.table), aggregate.by_known_since)
         mask = rows.known & scope.calendar.within(rows.occurred, aggregate.window_days, aggregate.until_days_ago)
-        chosen = np.flatnonzero(rows.matching(self.chosen) & (mask != 0))
+        chosen = (rows.matching(self.chosen) & (mask != 0)).nonzero()[0]
         known = agreements(scope)
         row, contract = pairs_within(rows.account[chosen], known.account)
         on = day_of(rows.occurred)[chosen[row]]

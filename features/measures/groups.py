@@ -123,7 +123,7 @@ def joined_masks(keys: Ints, masks: Masks) -> tuple[Ints, Masks]:
     if len(keys) == 0:
         return np.zeros(0, dtype=np.int64), masks
     order = stable_order(keys)
-    begins = np.flatnonzero(firsts(keys[order]))
+    begins = firsts(keys[order]).nonzero()[0]
     return order[begins], np.bitwise_or.reduceat(masks[order], begins)
 
 
@@ -140,7 +140,7 @@ def joined_between(masks: Masks, begin: Ints, after: Ints) -> Masks:
     found = np.zeros(len(size), dtype=np.int64)
     joined, width, longest = masks, 1, int(size.max(initial=0))
     while width <= longest:
-        some = np.flatnonzero((size >= width) & (size < 2 * width))
+        some = ((size >= width) & (size < 2 * width)).nonzero()[0]
         found[some] = joined[begin[some]] | joined[after[some] - width]
         joined = joined[:-width] | joined[width:]
         width *= 2
@@ -162,6 +162,9 @@ def followers(groups: Ints, masks: Masks) -> tuple[Ints, Ints, Masks, Masks]:
     >>> list(zip(row.tolist(), following.tolist(), mask.tolist())), last.tolist()
     ([(0, 1, 1), (0, 2, 2)], [0, 1, 2])
     """
+    if _at_one_date(masks):
+        next_one = (groups[1:] == groups[:-1]).nonzero()[0]
+        return next_one, next_one + 1, masks[next_one], lasts(groups).astype(np.int64)
     after = group_ends(groups)
     last = masks.copy()
     row = np.arange(len(groups), dtype=np.int64)
@@ -186,7 +189,14 @@ def last_in_group(groups: Ints, masks: Masks) -> Masks:
     >>> last_in_group(np.array([5, 5, 6]), np.array([0b11, 0b01, 0b10]))
     array([2, 1, 2])
     """
+    if _at_one_date(masks):
+        return lasts(groups).astype(np.int64)
     return masks & ~joined_between(masks, np.arange(1, len(masks) + 1), group_ends(groups))
+
+
+def _at_one_date(masks: Masks) -> bool:
+    """Whether all rows count at the one date that is asked about: then neighbours need no comparing."""
+    return not (masks != 1).any()
 
 
 def group_ends(ordered: Ints) -> Ints:
@@ -196,7 +206,7 @@ def group_ends(ordered: Ints) -> Ints:
     array([2, 2, 3])
     """
     new = firsts(ordered)
-    ends: Ints = np.append(np.flatnonzero(new)[1:], len(ordered))
+    ends: Ints = np.append(new.nonzero()[0][1:], len(ordered))
     after: Ints = ends[np.cumsum(new) - 1]
     return after
 

@@ -399,29 +399,27 @@ class Rating(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """The latest by day of assessment."""
         rows = scope.rows("assessments")
-        row, cells = scope.kept(("latest rating", self.factor), self._latest)
+        factors = rows.texts["factor"].values
         answer = np.full(scope.cells, np.nan)
-        answer[cells] = (rows.numbers["rating"] if self.number == "rating" else rows.occurred)[row]
+        if self.factor in factors:
+            row, cells, begins = scope.kept("latest ratings", _latest_ratings)
+            code = factors.index(self.factor)
+            own = slice(begins[code], begins[code + 1])
+            answer[cells[own]] = (rows.numbers["rating"] if self.number == "rating" else rows.occurred)[row[own]]
         return answer
 
-    def _latest(self, scope: Scope) -> tuple[Ints, Ints]:
-        """Row and cell of the factor's latest rating."""
-        rows = scope.rows("assessments")
-        factors = rows.texts["factor"]
-        row, mask = scope.kept("latest ratings", _latest_ratings)
-        code = factors.values.index(self.factor) if self.factor in factors.values else len(factors.values)
-        some = np.flatnonzero(factors.codes[row] == code)
-        place, cells = scope.expanded(rows.account[row[some]], mask[some])
-        return row[some[place]], cells
 
-
-def _latest_ratings(scope: Scope) -> tuple[Ints, Masks]:
-    """Rows, and the dates at which each is the latest rating of its factor."""
+def _latest_ratings(scope: Scope) -> tuple[Ints, Ints, Ints]:
+    """Row and cell of each factor's latest ratings, factor by factor; and where each factor's begin."""
     rows = scope.rows("assessments")
-    some = np.flatnonzero(rows.known)
-    which = numbered([rows.account[some], rows.codes("factor")[some] + 1])
+    codes, factors = rows.codes("factor"), len(rows.texts["factor"].values)
+    some = ((rows.known != 0) & (codes >= 0)).nonzero()[0]
+    which = numbered([codes[some], rows.account[some]])
     order = oldest_first(rows, some, which)
-    return some[order], last_in_group(which[order], rows.known[some[order]])
+    some, which = some[order], which[order]
+    place, cells = scope.expanded(rows.account[some], last_in_group(which, rows.known[some]))
+    row = some[place]
+    return row, cells, np.searchsorted(codes[row], np.arange(factors + 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -439,10 +437,10 @@ class CsmSince(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """Every version known by the date counts, also those replaced since."""
         rows = scope.rows("accounts")
-        named = np.flatnonzero(rows.codes("csm") >= 0)
+        named = (rows.codes("csm") >= 0).nonzero()[0]
         who, account = rows.codes("csm")[named].astype(np.float64), rows.account[named]
         several = smallest(account, who, scope.accounts) < largest(account, who, scope.accounts)
-        some = np.flatnonzero(several[rows.account])  # most accounts never had another one
+        some = several[rows.account].nonzero()[0]  # most accounts never had another one
         account, csm, known_from = rows.account[some], rows.codes("csm")[some], rows.known_from[some]
         ever = scope.calendar.all & ~scope.calendar.below(known_from)
         row, cells = scope.expanded(account, rows.known[some])

@@ -94,7 +94,7 @@ def _agreements(scope: Scope) -> Agreements:
     rows = scope.rows("contracts")
     start, end = rows.numbers["start_date"], rows.numbers["end_date"]
     last_day = np.where(np.isnan(end), NEVER_DAY, end)
-    known = np.flatnonzero(rows.known)
+    known = rows.known.nonzero()[0]
     order = known[ordered_by(rows.account[known], start[known], last_day[known], rows.key_rank[known])]
     return Agreements(
         scope.calendar,
@@ -135,7 +135,7 @@ def _service(scope: Scope) -> tuple[Floats, Floats]:
     start = np.full(scope.cells, np.nan)
     start[cells] = known.start[row]  # in order of start: of several the last stays
     ended = np.full((scope.accounts, len(calendar)), np.nan)
-    last = np.flatnonzero(lasts(known.account))
+    last = lasts(known.account).nonzero()[0]
     ended[known.account[last]] = np.where(reached[last] > -NEVER_DAY, reached[last], np.nan)
     return start, ended.ravel()
 
@@ -147,11 +147,11 @@ def service_runs(scope: Scope) -> tuple[Starts, Masks]:
 
 def _service_runs(scope: Scope) -> tuple[Starts, Masks]:
     start, dates = service_start(scope), len(scope.calendar)
-    cells = np.flatnonzero(~np.isnan(start))
+    cells = (~np.isnan(start)).nonzero()[0]
     account, day = cells // dates, start[cells]
     new = firsts(account)
     new[1:] |= day[1:] != day[:-1]  # mostly one start for all dates: only where it changes is there more to join
-    begins = np.flatnonzero(new)
+    begins = new.nonzero()[0]
     masks = 1 << (cells - account * dates)
     masks = np.bitwise_or.reduceat(masks, begins) if len(begins) else masks
     account, day = account[begins], day[begins]
@@ -245,7 +245,7 @@ def _notice(known: Agreements, scope: Scope) -> Mask:
     left = given & known.begun
     leaving_at_all = np.zeros(scope.accounts, dtype=bool)
     leaving_at_all[known.account[left != 0]] = True
-    rows = np.flatnonzero(leaving_at_all[known.account])
+    rows = leaving_at_all[known.account].nonzero()[0]
     account, last_day = known.account[rows], known.last_day[rows]
     row, cells = scope.expanded(account, left[rows])
     leaving = largest(cells, last_day[row], scope.cells)
@@ -280,7 +280,8 @@ def leading_plan(known: Agreements, scope: Scope) -> Ints:
 
 def _foremost(known: Agreements, scope: Scope, amount: Floats, then: Floats) -> Ints:
     """Per cell, the contract in force with the most of the first amount, then of the next, then by key; or -1."""
-    order = ordered_by(np.nan_to_num(amount, nan=-1.0), np.nan_to_num(then, nan=-1.0), known.key_rank)
+    amounts = (np.where(np.isnan(one), -1.0, one) for one in (amount, then))
+    order = ordered_by(*amounts, known.key_rank)
     row, cells = scope.expanded(known.account[order], known.held[order])
     most = np.full(scope.cells, -1, dtype=np.int64)
     most[cells] = order[row]  # of several the last stays
