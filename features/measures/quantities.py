@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import repeat
 from typing import Literal
 
 import numpy as np
@@ -324,9 +325,8 @@ class Answers(OfRows):
             return _means(scope, account, mask, latest)
         if self.number == "low_in_role":
             holders = role_holders(scope, self.roles)
-            code_of = {name: code for code, name in enumerate(holders.contacts)}
-            names = rows.texts[self.by].values
-            of_name = np.array([*(code_of.get(name, -1) for name in names), -1], dtype=np.int64)
+            code_of = dict(zip(holders.contacts, range(len(holders.contacts)), strict=True))
+            of_name = np.array([*map(code_of.get, rows.texts[self.by].values, repeat(-1)), -1], dtype=np.int64)
             mask &= holders.at(account, of_name[by[row]])
         _, cells = scope.expanded(account, np.where(latest <= self.at_most, mask, 0))
         answered = scope.calendar.any_of(account, mask, scope.accounts)
