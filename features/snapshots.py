@@ -270,7 +270,7 @@ def assemble(readings: Readings, contract: FeatureContract, values: Floats, lett
         else:
             continue
         values[:, place], letters[:, place] = answer.values, answer.letters
-    for name, told in ((COVERAGE, coverage(contract, as_text(letters))), (UNDER_NOTICE, readings.under_notice)):
+    for name, told in ((COVERAGE, coverage(contract, letters)), (UNDER_NOTICE, readings.under_notice)):
         place, answer = contract.position[name], _or_unknown(told.astype(np.float64), UnknownReason.NOT_CONNECTED)
         values[:, place], letters[:, place] = answer.values, answer.letters
 

@@ -337,7 +337,7 @@ class Vectors:
         return hashlib.sha256(text).hexdigest()[:16]
 
 
-def coverage(contract: FeatureContract, unknown: npt.NDArray[np.str_]) -> Floats:
+def coverage(contract: FeatureContract, unknown: npt.NDArray[np.str_] | npt.NDArray[np.uint8]) -> Floats:
     """Return the share of items known, of those that apply and whose feeds are connected.
 
     By count, since weights are policy; the answer's coverage is weighted by the policy in force.
@@ -347,15 +347,21 @@ def coverage(contract: FeatureContract, unknown: npt.NDArray[np.str_]) -> Floats
     contract
         What the columns are.
     unknown
-        Shape (n, k), letters.
+        Shape (n, k), letters, as text or as bytes.
 
     Returns
     -------
     Floats
         Shape (n,), 0 to 1; NaN where nothing applies or nothing is connected.
     """
-    letters = np.ascontiguousarray(unknown[:, contract.item_positions]).view(np.uint32)  # compared 10 times faster
-    known = (letters == ord(KNOWN_LETTER)).sum(axis=1)
+    letters: npt.NDArray[Any] = unknown.T[contract.item_positions]
+    if letters.dtype.kind == "U":
+        letters = np.ascontiguousarray(letters).view(np.uint32)  # compared 10 times faster
+
+    def count(items: npt.NDArray[np.bool_]) -> Floats:
+        counted: Floats = np.add.reduce(items, axis=0, dtype=np.int16).astype(np.float64)
+        return counted
+
     out = [ord(reason.letter) for reason in (UnknownReason.NOT_APPLICABLE, UnknownReason.NOT_CONNECTED)]
-    total = letters.shape[1] - (letters == out[0]).sum(axis=1) - (letters == out[1]).sum(axis=1)
+    known, total = count(letters == ord(KNOWN_LETTER)), count((letters != out[0]) & (letters != out[1]))
     return np.where(total > 0, known / np.maximum(total, 1), np.nan)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +86,26 @@ class Calendar:
         if len(self.dates) == 1:  # one account now: the search takes longer than the comparison
             one: Masks = (~(moments <= self.seconds[0])).astype(np.int64)
             return one
-        return self._prefix[np.searchsorted(self.seconds, moments, side="left")]
+        return self.before(np.ceil((moments - self.time_of_day_seconds) / SECONDS_A_DAY))
+
+    def before(self, days: Floats) -> Masks:
+        """Return the dates whose day lies before each whole day since 1970 (NaN and infinity: all dates)."""
+        if len(self.dates) == 1:
+            one: Masks = (~(days <= self.day[0])).astype(np.int64)
+            return one
+        since_first = np.maximum(np.fmin(days, self.day[-1] + 1) - self.day[0], 0.0)  # NaN is passed over
+        found: Masks = self._before_day[since_first.astype(np.int64)]
+        return found
+
+    def until(self, days: Floats) -> Masks:
+        """Return the dates whose day is each whole day, or lies before it (NaN and infinity: all dates)."""
+        return self.before(days + 1)
+
+    @cached_property
+    def _before_day(self) -> npt.NDArray[np.int64]:
+        """The dates before each day from the first date's on: looked up 4 times as fast as searched for."""
+        days = np.arange(self.day[0], self.day[-1] + 2)
+        return self._prefix[np.searchsorted(self.day, days, side="left")]
 
     def within(
         self, occurred: Floats, window_days: Floats | int | None, until_days_ago: Floats | int = 0
@@ -109,28 +129,28 @@ class Calendar:
         if len(self.dates) == 1:
             only: Ints = mask.nonzero()[0]
             return only, account[only]
-        rows, places = at_dates(mask)
-        return rows, account[rows] * len(self.dates) + places
+        return self.cells(account, self.bits(mask))
 
+    def cells(self, account: Ints, counts: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+        """Return where rows count, of shape (rows, dates): the row's place, and its cell."""
+        dates = len(self.dates)
+        found = counts.ravel().nonzero()[0]
+        rows = found // dates
+        return rows, found + ((account - np.arange(len(account))) * dates)[rows]
 
-def at_dates(masks: Masks) -> tuple[Ints, Ints]:
-    """Expand masks: the row and the date's place of every bit, row by row.
+    def any_of(self, account: Ints, mask: Masks, accounts: int) -> npt.NDArray[np.bool_]:
+        """Shape (cells,): whether any of the rows counts."""
+        if len(self.dates) == 1:
+            return np.bincount(account, mask, accounts) > 0
+        joined = np.zeros(accounts, dtype=np.int64)
+        np.bitwise_or.at(joined, account, mask)
+        return self.bits(joined).ravel()
 
-    Examples
-    --------
-    >>> rows, places = at_dates(np.array([0b011, 0, 0b101]))
-    >>> rows.tolist(), places.tolist()
-    ([0, 0, 2, 2], [0, 1, 0, 2])
-    """
-    counts = np.bitwise_count(masks).astype(np.int64)
-    rows = np.repeat(np.arange(len(masks), dtype=np.int64), counts)
-    # The k-th bit of an unbroken mask is its lowest one plus k.
-    lowest = masks & -masks
-    first = np.bitwise_count(lowest - 1).astype(np.int64)
-    begins = np.cumsum(counts) - counts
-    places = np.arange(len(rows), dtype=np.int64) - np.repeat(begins - first, counts)
-    broken = ((masks + lowest) & masks) != 0
-    if broken.any():
-        bits = masks[broken, None] >> np.arange(MOST_DATES) & 1
-        places[np.repeat(broken, counts)] = np.nonzero(bits)[1]
-    return rows, places
+    def bits(self, masks: Masks) -> npt.NDArray[np.bool_]:
+        """Shape (rows, dates): whether each row counts at each date.
+
+        >>> Calendar([dt.datetime(2025, month, 1) for month in (1, 2)]).bits(np.array([0b01, 0b10])).tolist()
+        [[True, False], [False, True]]
+        """
+        bytes_ = np.ascontiguousarray(masks, dtype="<i8").view(np.uint8).reshape(len(masks), 8)
+        return np.unpackbits(bytes_, axis=1, count=len(self.dates), bitorder="little").view(np.bool_)

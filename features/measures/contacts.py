@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from features.measures.calendar import Floats, Ints
+from features.measures.calendar import Calendar, Floats, Ints, Masks
 from features.measures.frames import Spec, day_of
-from features.measures.groups import firsts, largest, numbered, smallest, sums
+from features.measures.groups import dense, firsts, followers, numbered, ordered_by, smallest, sums
 from features.measures.scope import CountsWanted, RowsWanted, Scope
 
 PeopleNumber = Literal["ever", "staying", "left", "succeeded", "new_title"]
@@ -22,20 +22,29 @@ CONTACTS = RowsWanted(
 
 @dataclass(frozen=True)
 class Stints:
-    """Contacts' rows as known on each date (also those announced ahead), by cell and contact, in order of time.
+    """Contacts' rows known at any of the dates (also those announced ahead), by account, contact and time.
 
-    `begins` and `last_day` (NaN: no end known) are days since 1970; `named_from` is when a successor was first
-    named (NaN: none); `title` is a code, of `titles` in small letters; `new` is where a contact's rows begin.
+    By person (a contact of an account): `account` and `contact`, its code. By row: `person`, `role`, `begins` (day
+    since 1970), `named_from` (when a successor was first named; NaN: none), `title` (a code, of `titles` in small
+    letters), and `known`, `open`, the dates at which it is known, and at which no end of it is.
+
+    What ends a row may differ from date to date; by end: the `row`, its `last_day` (NaN: no end known), and `at`,
+    the dates at which that is known.
     """
 
-    cell: Ints
+    calendar: Calendar
+    account: Ints
     contact: Ints
+    person: Ints
     role: Ints
     begins: Floats
-    last_day: Floats
     named_from: Floats
     title: Ints
-    new: npt.NDArray[np.bool_]
+    known: Masks
+    open: Masks
+    row: Ints
+    last_day: Floats
+    at: Masks
     roles: tuple[str, ...]
     titles: tuple[str, ...]
     contacts: tuple[str, ...]
@@ -43,6 +52,17 @@ class Stints:
     def in_role(self, roles: tuple[str, ...]) -> npt.NDArray[np.bool_]:
         """Return which rows are of one of the roles."""
         return np.array([*(role in roles for role in self.roles), False])[self.role]
+
+    @cached_property
+    def begun(self) -> Masks:
+        """The dates at which each row is known and has begun."""
+        return self.known & ~self.calendar.before(self.begins)
+
+    def of_people(self, row: Ints, masks: Masks) -> Masks:
+        """Return each person's dates: those of any of some rows."""
+        joined = np.zeros(len(self.account), dtype=np.int64)
+        np.bitwise_or.at(joined, self.person[row], masks)
+        return joined
 
 
 def _stints(scope: Scope) -> Stints:
@@ -52,23 +72,28 @@ def _stints(scope: Scope) -> Stints:
     # A successor was named when the first version of the row named one, whatever was corrected since.
     named = rows.codes("successor_id") >= 0
     begins = rows.numbers["valid_from"]
-    same = np.unique(numbered([rows.account, contact, rows.codes("valid_from") + 1]), return_inverse=True)[1]
+    same = dense(numbered([rows.account, contact, rows.codes("valid_from") + 1]))
     first_named = smallest(same[named], rows.known_from[named], int(same.max(initial=-1)) + 1)[same]
-    row, cell = scope.expanded(rows.account, rows.known)
-    order = np.lexsort((rows.key_rank[row], begins[row], contact[row], cell))
-    row, cell = row[order], cell[order]
-    new = firsts(numbered([cell, contact[row]]))
-    following = np.full(len(row), np.nan)
-    following[:-1] = np.where(new[1:], np.nan, begins[row][1:])
+    some = rows.known.nonzero()[0]
+    order = some[ordered_by(rows.account[some], contact[some], begins[some], rows.key_rank[some])]
+    new = firsts(numbered([rows.account[order], contact[order]]))
+    person, begins, valid_to = np.cumsum(new) - 1, begins[order], rows.numbers["valid_to"][order]
+    row, following, meeting, last = followers(person, rows.known[order])
+    no_next = last.nonzero()[0]
     return Stints(
-        cell,
-        contact[row],
-        rows.codes("role")[row],
-        begins[row],
-        np.fmin(rows.numbers["valid_to"][row], following - 1),
-        np.where(named, first_named, np.nan)[row],
-        rows.codes("title")[row],
-        new,
+        scope.calendar,
+        rows.account[order[new]],
+        contact[order[new]],
+        person,
+        rows.codes("role")[order],
+        begins,
+        np.where(named, first_named, np.nan)[order],
+        rows.codes("title")[order],
+        rows.known[order],
+        np.where(np.isnan(valid_to), last, 0),
+        np.concatenate([row, no_next]),
+        np.concatenate([np.fmin(valid_to[row], begins[following] - 1), valid_to[no_next]]),
+        np.concatenate([meeting, last[no_next]]),
         rows.texts["role"].values,
         tuple(title.lower() for title in rows.texts["title"].values) if "title" in rows.texts else (),
         rows.texts["contact_id"].values,
@@ -77,45 +102,44 @@ def _stints(scope: Scope) -> Stints:
 
 @dataclass(frozen=True)
 class Holders:
-    """Who holds a role on each date: numbers of (cell, contact), and each contact's code."""
+    """Who holds a role, by person: account, contact's code, and the dates at which they do."""
 
-    keys: Ints
-    code_of: Mapping[str, int]
+    account: Ints
+    contact: Ints
+    mask: Masks
+    contacts: tuple[str, ...]
 
-    def key(self, cell: Ints, contact: Ints) -> Ints:
-        """Number a contact on a date."""
-        return cell * max(len(self.code_of), 1) + contact
+    def at(self, account: Ints, contact: Ints) -> Masks:
+        """Return the dates at which contacts hold it; none of a contact who is not there (code -1)."""
+        keys = self.account * len(self.contacts) + self.contact  # in order, as people are
+        asked = account * len(self.contacts) + contact
+        place = np.searchsorted(keys, asked)
+        there = (contact >= 0) & (np.append(keys, -1)[place] == asked)
+        return np.where(there, np.append(self.mask, 0)[place], 0)
 
 
 def role_holders(scope: Scope, roles: tuple[str, ...]) -> Holders:
     """Return who holds one of the roles on each date."""
-    known = scope.kept("stints", _stints)
-    day = scope.day[known.cell]
-    holds = known.in_role(roles) & (known.begins <= day) & ~(known.last_day < day)
-    code_of = {name: code for code, name in enumerate(known.contacts)}
-    holders = Holders(np.zeros(0, dtype=np.int64), code_of)
-    return Holders(holders.key(known.cell[holds], known.contact[holds]), code_of)
+    known, calendar = scope.kept("stints", _stints), scope.calendar
+    some = known.in_role(roles)[known.row].nonzero()[0]
+    row = known.row[some]
+    holds = known.at[some] & known.begun[row] & calendar.until(known.last_day[some])
+    return Holders(known.account, known.contact, known.of_people(row, holds), known.contacts)
 
 
 @dataclass(frozen=True)
 class _Held:
-    """Who held one of some roles: each row's person (a contact on a date), and which rows had begun.
+    """Who held one of some roles: the rows in the role; and by person, the dates at which something holds.
 
-    By person: whether they ever held it by the date, stay, when they leave (NaN: nothing known), and whether a
-    successor was named by then.
+    `ever`: they have held it. `stays`: no end of it is known. `named`: a successor was named when they leave.
     """
 
     known: Stints
-    person: Ints
-    begun: npt.NDArray[np.bool_]
-    ever: npt.NDArray[np.bool_]
-    stays: npt.NDArray[np.bool_]
-    leaves: Floats
-    named: npt.NDArray[np.bool_]
-
-    def people(self, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Return which people have one of the rows."""
-        return np.bincount(self.person[rows], minlength=len(self.ever)) > 0
+    rows: Ints
+    ends: Ints
+    ever: Masks
+    stays: Masks
+    named: Masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,59 +168,55 @@ class ContactState(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """Count people, not rows: a promotion inside the role ends one row and begins another."""
         held = scope.kept(("held", self.roles), self._held)
-        cell = held.known.cell[held.known.new]
-        if self.number == "ever":
-            return sums(cell[held.ever], None, scope.cells)
-        if self.number == "new_title":
-            day = scope.day[held.known.cell]
-            titles = held.people(self._new_titles(held.known, held.begun, held.person, day))
-            return sums(cell[titles], None, scope.cells)
-        if self.number == "staying":
-            return sums(cell[held.ever & held.stays], None, scope.cells)
-        recent = held.leaves >= scope.day[cell] - self.window_days
-        leaving = held.ever & ~held.stays & recent & (held.named if self.number == "succeeded" else ~held.named)
-        return sums(cell[leaving], None, scope.cells)
+        _, cells = scope.expanded(held.known.account, self._dates(held))
+        return sums(cells, None, scope.cells)
+
+    def _dates(self, held: _Held) -> Masks:
+        """By person: the dates at which they are counted."""
+        match self.number:
+            case "ever":
+                return held.ever
+            case "staying":
+                return held.ever & held.stays
+            case "left":
+                return self._leaving(held) & ~held.named
+            case "succeeded":
+                return self._leaving(held) & held.named
+            case "new_title":
+                return self._new_titles(held)
 
     def _held(self, scope: Scope) -> _Held:
         known = scope.kept("stints", _stints)
-        person = np.cumsum(known.new) - 1
-        size = int(known.new.sum())
         role = known.in_role(self.roles)
-        begun = role & (known.begins <= scope.day[known.cell])
-
-        def people(rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-            return np.bincount(person[rows], minlength=size) > 0
-
+        rows, ends = role.nonzero()[0], role[known.row].nonzero()[0]
+        succeeded = ends[day_of(known.named_from)[known.row[ends]] <= known.last_day[ends]]
         return _Held(
             known,
-            person,
-            begun,
-            people(begun),
-            people(role & np.isnan(known.last_day)),
-            largest(person[role], known.last_day[role], size),
-            people(role & (day_of(known.named_from) <= known.last_day)),
+            rows,
+            ends,
+            known.of_people(rows, known.begun[rows]),
+            known.of_people(rows, known.open[rows]),
+            known.of_people(known.row[succeeded], known.at[succeeded]),
         )
 
-    def _new_titles(
-        self, known: Stints, held: npt.NDArray[np.bool_], person: Ints, day: Floats
-    ) -> npt.NDArray[np.bool_]:
-        """Rows that brought a title which neither holds the one before nor is held by it."""
-        rows = np.flatnonzero(held)
-        new, old = known.title[rows[1:]], known.title[rows[:-1]]
-        same_person = person[rows[1:]] == person[rows[:-1]]
-        recent = known.begins[rows[1:]] >= day[rows[1:]] - self.window_days  # a day counts from its end
-        possible = same_person & recent & np.isnan(known.last_day[rows[1:]]) & (new >= 0) & (old >= 0)
-        found = np.zeros(len(held), dtype=bool)
-        if not possible.any():
-            return found
-        pair, which = np.unique(numbered([new[possible], old[possible]]), return_inverse=True)
-        first = np.zeros(len(pair), dtype=np.int64)
-        first[which] = np.flatnonzero(possible)
-        other = np.array(
-            [_another_title(known.titles[new[at]], known.titles[old[at]]) for at in first], dtype=bool
-        )
-        found[rows[1:][possible][other[which]]] = True
-        return found
+    def _leaving(self, held: _Held) -> Masks:
+        """By person: the dates at which they will leave, or left in the window."""
+        known = held.known
+        ends = held.ends[~np.isnan(known.last_day[held.ends])]
+        recent = known.at[ends] & known.calendar.until(known.last_day[ends] + self.window_days)
+        return held.ever & ~held.stays & known.of_people(known.row[ends], recent)
+
+    def _new_titles(self, held: _Held) -> Masks:
+        """By person: the dates at which a row brought a title that neither holds nor is held by the one before."""
+        known, rows = held.known, held.rows
+        before, after, mask, _ = followers(known.person[rows], known.begun[rows])
+        old, new = known.title[rows[before]], known.title[rows[after]]
+        row = rows[after]
+        mask &= known.open[row] & known.calendar.until(known.begins[row] + self.window_days)  # counts from its end
+        some = ((mask != 0) & (new >= 0) & (old >= 0)).nonzero()[0]
+        pairs = zip(new[some].tolist(), old[some].tolist(), strict=True)
+        other = some[[_another_title(known.titles[one], known.titles[another]) for one, another in pairs]]
+        return known.of_people(row[other], mask[other])
 
 
 def _another_title(new: str, old: str) -> bool:

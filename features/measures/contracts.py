@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from features.catalogue.schema import NearDeadline
-from features.measures.calendar import Floats, Ints
+from features.measures.calendar import Floats, Ints, Masks
 from features.measures.frames import Demand, Spec, day_of
-from features.measures.groups import firsts, numbered, pairs_within, smallest, sums
+from features.measures.groups import dense, joined_masks, numbered, pairs_within, smallest, sums
 from features.measures.quantities import settled
 from features.measures.scope import CountsWanted, OfAggregate, OfRows, RowsWanted, Scope
-from features.measures.service import AGREEMENTS, Agreements, agreements, facts, service_start
+from features.measures.service import AGREEMENTS, agreements, facts, service_runs, total_given
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,26 +36,30 @@ class Level(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """The sum over the contracts known at `as_of` that were in force on the day; 0 where none was."""
         known = agreements(scope)
-        held, any_held = scope.kept(("held", self.days_ago, self.service_day), self._held)
-        amount = known.level(self.column)[held]
-        given = ~np.isnan(amount)
-        cell = known.cell[held][given]
-        level = sums(cell, amount[given], scope.cells)
-        unsaid = any_held & (sums(cell, None, scope.cells) == 0)
-        return np.where(scope.kept("any agreement", _any_agreement) & ~unsaid, level, np.nan)
+        contract, mask, none_held = scope.kept(("held", self.days_ago, self.service_day), self._held)
+        level = total_given(scope, known.account[contract], mask, known.level(self.column)[contract])
+        level[none_held] = 0.0
+        return np.where(scope.kept("any agreement", _any_agreement), level, np.nan)
 
-    def _held(self, scope: Scope) -> tuple[Ints, npt.NDArray[np.bool_]]:
-        """The contracts in force on the day; and the cells that have any."""
+    def _held(self, scope: Scope) -> tuple[Ints, Masks, npt.NDArray[np.bool_]]:
+        """Contracts, the dates at which they were in force on the day; and the cells that have none."""
         known = agreements(scope)
-        day = known.day - self.days_ago
-        if self.service_day is not None:
-            day = service_start(scope)[known.cell] + self.service_day - 1
-        held = np.flatnonzero(known.in_force(day))
-        return held, sums(known.cell[held], None, scope.cells) > 0
+        if self.service_day is None:
+            mask = known.held_before(self.days_ago)
+            contract = mask.nonzero()[0]
+            mask = mask[contract]
+        else:
+            starts, at = service_runs(scope)
+            run, contract = pairs_within(starts.account, known.account)
+            held = known.in_force(contract, starts.day[run] + self.service_day - 1)
+            run, contract = run[held], contract[held]
+            mask = at[run] & known.known[contract]
+        return contract, mask, ~scope.calendar.any_of(known.account[contract], mask, scope.accounts)
 
 
 def _any_agreement(scope: Scope) -> npt.NDArray[np.bool_]:
-    return sums(agreements(scope).cell, None, scope.cells) > 0
+    known = agreements(scope)
+    return scope.calendar.any_of(known.account, known.known, scope.accounts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,24 +78,28 @@ class LevelAhead(Spec):
 
     def numbers(self, scope: Scope) -> Floats:
         """Levels on each start date ahead, then the smallest."""
-        known = agreements(scope)
-        then, one, other = scope.kept("ahead", _ahead)
-        amount = known.level(self.column)[other]
-        given = ~np.isnan(amount)
-        one, amount = one[given], amount[given]
-        levels = sums(one, amount, len(then.cell))
-        said = sums(one, None, len(then.cell)) > 0
-        return smallest(then.cell[said], levels[said], scope.cells)
+        known, calendar = agreements(scope), scope.calendar
+        account, then, contract, mask = scope.kept("ahead", _ahead)
+        amount, size = known.level(self.column)[contract], len(account)
+        mask = np.where(np.isnan(amount), 0, mask)
+        row, place = calendar.expanded(then, mask)
+        levels = sums(place, amount[row], size * len(calendar))
+        said = calendar.any_of(then, mask, size)
+        _, cells = calendar.cells(account, said.reshape(size, len(calendar)))
+        return smallest(cells, levels[said], scope.cells)
 
 
-def _ahead(scope: Scope) -> tuple[Agreements, Ints, Ints]:
-    """The start dates ahead, each once; and pairs of those and the contracts that are in force then."""
+def _ahead(scope: Scope) -> tuple[Ints, Ints, Ints, Masks]:
+    """The accounts of start dates, each once; and such dates, contracts in force then, and when both lie ahead."""
     known = agreements(scope)
-    ahead = known.take(known.start > known.day)  # in order of start within each cell
-    then = ahead.take(firsts(numbered([ahead.cell, ahead.start.astype(np.int64)])))
-    one, other = pairs_within(then.cell, known.cell)
-    held = known.take(other).in_force(then.start[one])
-    return then, one[held], other[held]
+    ahead = known.known & scope.calendar.before(known.start)
+    some = ahead.nonzero()[0]
+    first, joined = joined_masks(numbered([known.account[some], dense(known.start[some])]), ahead[some])
+    account, start = known.account[some[first]], known.start[some[first]]
+    then, contract = pairs_within(account, known.account)
+    held = known.in_force(contract, start[then])
+    then, contract = then[held], contract[held]
+    return account, then, contract, joined[then] & known.known[contract]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +119,18 @@ class NearDeadlineRows(OfAggregate):
         aggregate = self.aggregate
         rows = settled(scope.rows(self.table), aggregate.by_known_since)
         mask = rows.known & scope.calendar.within(rows.occurred, aggregate.window_days, aggregate.until_days_ago)
-        chosen = np.flatnonzero(rows.matching(self.chosen) & (mask != 0))
-        row, cell = scope.expanded(rows.account[chosen], mask[chosen])
+        chosen = (rows.matching(self.chosen) & (mask != 0)).nonzero()[0]
         known = agreements(scope)
-        place, agreement = pairs_within(cell, known.cell)
-        known, on = known.take(agreement), day_of(rows.occurred)[chosen[row[place]]]
+        row, contract = pairs_within(rows.account[chosen], known.account)
+        on = day_of(rows.occurred)[chosen[row]]
         deadline = np.where(np.isnan(known.notice_deadline), known.end, known.notice_deadline)
         bound = np.fmin((known.end - known.start + 1) * self.near.term_share, float(self.near.days))
-        left = deadline - on
-        close = np.zeros(len(cell), dtype=bool)
-        close[place[known.in_force(on) & (left >= 0) & (left <= bound)]] = True
-        return sums(cell[close], None, scope.cells)
+        left = deadline[contract] - on
+        close = known.in_force(contract, on) & (left >= 0) & (left <= bound[contract])
+        near = np.zeros(len(chosen), dtype=np.int64)
+        np.bitwise_or.at(near, row[close], known.known[contract[close]])
+        _, cells = scope.expanded(rows.account[chosen], mask[chosen] & near)
+        return sums(cells, None, scope.cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,14 +156,13 @@ class Offered(OfRows):
 
     def numbers(self, scope: Scope) -> Floats:
         """By the plans table; without one, what any account of the plan used in the same window."""
-        dates = len(scope.calendar)
         offered = scope.kept("plans offer", _by_plans) if self.by_plans_table else scope.reference(self)
-        own = facts(scope).plan
-        answer = np.full(scope.cells, np.nan)
-        for code, name in enumerate((*own.values, None)):  # contracts that name no plan are one plan
-            if name in offered:
-                cells = np.flatnonzero(own.codes == (code if name is not None else -1))
-                answer[cells] = offered[name][cells % dates]
+        own, dates = facts(scope).plan, len(scope.calendar)
+        nothing = np.full(dates, np.nan)
+        names = (*own.values, None)  # contracts that name no plan, of code -1, are one plan
+        of_plan = np.array([offered.get(name, nothing) for name in names]).ravel()
+        place = np.tile(np.arange(dates), scope.accounts)
+        answer = of_plan[own.codes % len(names) * dates + place]
         held = facts(scope).in_force > 0
         return np.where(held & (answer > 0), answer, np.nan)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from features.measures.elementwise import Numbers, holds_throughout, maximum, where
+from features.measures.elementwise import Numbers, holds_throughout, where
 from features.measures.letters import KNOWN, letter
 from features.readings import UnknownReason
 
@@ -33,7 +33,7 @@ class Coverage:
         n.
     spans
         Per connected table, two arrays of shape (n, most spans): first day, and the day after the last; disjoint
-        and ascending; an empty span where a pair has fewer.
+        and ascending; an empty span where a pair has fewer. Read column by column, so best laid out so.
     """
 
     size: int
@@ -61,8 +61,9 @@ class Coverage:
         if not isinstance(start, np.ndarray):
             return sum(max(0.0, min(last, end) - max(first, start)) for first, last in self._spans_of_one(table))
         begins, ends = self.spans[table]
-        overlap = np.minimum(ends, end[:, None]) - np.maximum(begins, start[:, None])
-        days: Days = np.add.reduce(np.maximum(overlap, 0.0), axis=1)
+        overlap = np.minimum(ends, end[:, None])
+        overlap -= np.maximum(begins, start[:, None])
+        days: Days = np.add.reduce(np.maximum(overlap, 0.0, out=overlap), axis=1)
         return days
 
     def _spans_of_one(self, table: str) -> list[tuple[float, float]]:
@@ -70,6 +71,20 @@ class Coverage:
             begins, ends = self.spans[table]
             self._of_one[table] = list(zip(begins[0].tolist(), ends[0].tolist(), strict=True))
         return self._of_one[table]
+
+    def _whole_from(self, table: str, end: Numbers) -> Numbers:
+        """Shape (n,): from which day on all days before `end` were delivered; `end` if the last one was not."""
+        whole = end
+        if isinstance(end, np.ndarray):
+            begins, ends = self.spans[table]
+            for place in reversed(range(begins.shape[1])):
+                begin = begins[:, place]
+                whole = np.where((begin < whole) & (whole <= ends[:, place]), begin, whole)
+            return whole
+        for first, last in reversed(self._spans_of_one(table)):
+            if first < whole <= last:
+                whole = first
+        return whole
 
     def status(self, table: str, start: Numbers, end: Numbers) -> Numbers:
         """Shape (n,): ``.`` where all of ``[start, end)`` was delivered, else why a reading is unknown.
@@ -87,12 +102,12 @@ class Coverage:
         """
         if table not in self.spans:
             return self._all(NOT_CONNECTED)
-        covered = maximum(end - start, 0.0) - self.days(table, start, end) <= 0
+        whole_from = self._whole_from(table, end)
+        covered = start >= whole_from
         if holds_throughout(covered):
             return self._all(KNOWN)
-        from_first = maximum(start, self.first_day(table))
-        missing_later = maximum(end - from_first, 0.0) - self.days(table, from_first, end)
-        before_the_feed = (missing_later <= 0) & (self.first_day(table) < end)
+        first_day = self.first_day(table)
+        before_the_feed = (first_day >= whole_from) & (first_day < end)
         return where(covered, KNOWN, where(before_the_feed, HISTORY_TOO_SHORT, NOT_DELIVERED))
 
     def _all(self, why: np.uint8) -> Numbers:

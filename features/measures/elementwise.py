@@ -72,13 +72,6 @@ def fmin(one: Numbers, other: Numbers) -> Numbers:
     return one if one <= other or other != other else other
 
 
-def maximum(one: Numbers, other: Numbers) -> Numbers:
-    """Return the greater, NaN if the first is."""
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
-        return np.maximum(one, other)
-    return one if one >= other or one != one else other
-
-
 def floor(values: Numbers) -> Numbers:
     """Round down.
 
@@ -95,7 +88,10 @@ def finite(values: Numbers) -> Numbers:
 
 def or_else(values: Numbers, instead: float) -> Numbers:
     """Give a number instead of NaN."""
-    return where(values != values, instead, values)
+    if isinstance(values, np.ndarray):
+        missing = np.isnan(values)
+        return np.where(missing, instead, values) if missing.any() else values  # mostly none is
+    return instead if values != values else values
 
 
 def divided(numerator: Numbers, denominator: Numbers) -> Numbers:

@@ -112,7 +112,7 @@ class _Pairs:
         row, place = calendar.expanded(np.zeros(len(for_all), dtype=np.int64), self.known[for_all])
         row = for_all[row]
         begins, ends = spans(len(calendar), place, rows.first[row], rows.after[row], calendar.day)
-        begins, ends = begins[self.place], ends[self.place]
+        begins, ends = begins.T[:, self.place].T, ends.T[:, self.place].T
         if not len(for_one):
             return begins, ends
         row, cells = calendar.expanded(rows.account[for_one], self.known[for_one])
@@ -126,5 +126,5 @@ class _Pairs:
 def _chosen(own: npt.NDArray[np.bool_], mine: Floats, others: Floats) -> Floats:
     """Rows of one array or the other, as wide as the wider; a span that is not there is empty, at infinity."""
     width = max(mine.shape[1], others.shape[1])
-    wide = [np.pad(m, ((0, 0), (0, width - m.shape[1])), constant_values=np.inf) for m in (mine, others)]
-    return np.where(own[:, None], *wide)
+    wide = [np.pad(m, ((0, 0), (0, width - m.shape[1])), constant_values=np.inf).T for m in (mine, others)]
+    return np.where(own, *wide).T

@@ -59,7 +59,7 @@ def _aggregate(measure: schema.AggregateMeasure, connected: Connected) -> Reader
     ]
 
     def earned(known: Known) -> Numbers:
-        points = known.all(0.0)
+        points: Numbers = 0.0
         for each, found in bonuses:
             points = points + each * (known.count(found) > 0)
         return points
@@ -375,7 +375,7 @@ def _blocks(measure: schema.BlocksMeasure, connected: Connected) -> Reader:
     def read(known: Known) -> Answer:
         worse = [known.count(more) > known.count(than) for more, than in blocks]
         covered = known.window(measure.table, measure.blocks * measure.block_days)
-        return answer_unless(reduce(add, worse, known.all(0.0)), unread, covered)
+        return answer_unless(reduce(add, worse, 0.0), unread, covered)
 
     return read
 
@@ -399,7 +399,7 @@ def _coded(measure: schema.CodedMeasure, connected: Connected) -> Reader:
     codes = [(float(code.code), judge(code.condition, connected)) for code in in_order]
 
     def read(known: Known) -> Answer:
-        value, letters = known.all(0.0), known.all(KNOWN)
+        value, letters = 0.0, KNOWN
         for code, judged in codes:
             found = judged(known)
             there = found.letters == KNOWN

@@ -23,5 +23,5 @@ def as_text(letters: Letters) -> npt.NDArray[np.str_]:
     >>> as_text(np.array([[KNOWN, letter(UnknownReason.TOO_FEW)]]))
     array([['.', 'f']], dtype='<U1')
     """
-    text: npt.NDArray[np.str_] = np.ascontiguousarray(letters.astype("<u4")).view("<U1")
+    text: npt.NDArray[np.str_] = letters.astype("<u4", order="C").view("<U1")
     return text

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import repeat
 from typing import Literal
 
 import numpy as np
@@ -16,10 +17,21 @@ import numpy as np
 from features.catalogue.schema import KnownSince
 from features.measures.calendar import SECONDS_A_DAY, Floats, Ints, Masks
 from features.measures.contacts import CONTACTS, role_holders
-from features.measures.frames import DAY, Demand, RowFrame, Spec, Starts
-from features.measures.groups import firsts, largest, lasts, medians, numbered, smallest, sums
+from features.measures.frames import DAY, Demand, RowFrame, Spec
+from features.measures.groups import (
+    dense,
+    firsts,
+    followers,
+    largest,
+    last_in_group,
+    medians,
+    numbered,
+    ordered_by,
+    smallest,
+    sums,
+)
 from features.measures.scope import CountsWanted, OfAggregate, OfRows, RowsWanted, Scope
-from features.measures.service import AGREEMENTS, service_start
+from features.measures.service import AGREEMENTS, service_runs
 
 DurationNumber = Literal["median", "count", "company_median"]
 AnswersNumber = Literal["mean", "change", "low", "low_in_role"]
@@ -71,7 +83,7 @@ def _seen_long_ago(rows: RowFrame, column: str, days_ago: int) -> Masks:
     """For each row: the dates at which a row, older than `days_ago`, by the same somebody is known."""
     old = rows.known & ~rows.calendar.below(rows.occurred + (days_ago + 1) * SECONDS_A_DAY)
     codes = rows.codes(column)
-    who = np.unique(numbered([rows.account, codes + 1]), return_inverse=True)[1]
+    who = dense(numbered([rows.account, codes + 1]))
     dates = np.zeros(int(who.max(initial=-1)) + 1, dtype=np.int64)
     np.bitwise_or.at(dates, who, old)
     return np.where(codes >= 0, dates[who], 0)
@@ -128,17 +140,10 @@ class ServiceWindow(OfAggregate):
 
     def numbers(self, scope: Scope) -> Floats:
         """An account has few service starts: count once for each, and take the one in force on the date."""
-        begun = service_start(scope)
-        cells = np.flatnonzero(~np.isnan(begun))
-        account = cells // len(scope.calendar)
-        runs = numbered([account, begun[cells].astype(np.int64)])
-        place = np.unique(runs, return_index=True)[1]
-        starts = Starts(account[place], begun[cells][place])
+        starts, at = service_runs(scope)
         counted, start = scope.frame(self.table).served(self.demand, starts)
-        rows, where = scope.expanded(counted.account, counted.mask)
-        own = begun[where] == starts.day[start[rows]]
-        amount = None if counted.amount is None else counted.amount[rows][own]
-        return sums(where[own], amount, scope.cells)
+        rows, cells = scope.expanded(counted.account, counted.mask & at[start])
+        return sums(cells, None if counted.amount is None else counted.amount[rows], scope.cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +203,7 @@ class LastDebut(OfRows):
         A row known from its own moment on settles the first time unless a row known later lies before it.
         """
         seen = scope.frame(self.table).valued(self.demand)
-        who = np.unique(numbered([seen.account, seen.code]), return_inverse=True)[1].astype(np.int64)
+        who = dense(numbered([seen.account, seen.code]))
         size = int(who.max(initial=-1)) + 1
         if len(scope.calendar) == 1:  # every row that is seen counts
             account = np.zeros(size, dtype=np.int64)
@@ -306,49 +311,48 @@ class Answers(OfRows):
         """Of each respondent the latest, as known on each date; nameless ones are one respondent."""
         rows = scope.rows(self.table)
         answer, by = rows.numbers[self.column], rows.codes(self.by)
-        row, ordered, who = scope.kept(
+        row, who, mask = scope.kept(
             ("answers", self.table, self.chosen, self.by, self.column, self.window_days), self._in_order
         )
-        last = np.flatnonzero(lasts(who))
-        if self.number == "change":  # nameless answers are no pair
-            paired = last[~firsts(who)[last] & (by[row[last]] >= 0)]
-            return _means(ordered[paired], answer[row[paired]] - answer[row[paired - 1]], scope.cells)
-        latest, cells = answer[row[last]], ordered[last]
+        if self.number == "change":
+            before, after, pair, last = followers(who, mask)
+            pair &= last[after]
+            pair[by[row[before]] < 0] = 0  # nameless answers are no pair
+            change = answer[row[after]] - answer[row[before]]
+            return _means(scope, rows.account[row[after]], pair, change)
+        mask, latest, account = last_in_group(who, mask), answer[row], rows.account[row]
         if self.number == "mean":
-            return _means(cells, latest, scope.cells)
-        low = latest <= self.at_most
+            return _means(scope, account, mask, latest)
         if self.number == "low_in_role":
-            held = role_holders(scope, self.roles)
-            names = rows.texts[self.by].values
-            of_name = np.array([held.code_of.get(name, -1) for name in names] or [-1], dtype=np.int64)
-            respondent = of_name[by[row[last]]]
-            holds = (by[row[last]] >= 0) & (respondent >= 0) & np.isin(held.key(cells, respondent), held.keys)
-            low, cells = low[holds], cells[holds]
-        count = sums(cells, None, scope.cells)
-        return np.where(count > 0, sums(cells, low.astype(np.float64), scope.cells), np.nan)
+            holders = role_holders(scope, self.roles)
+            code_of = dict(zip(holders.contacts, range(len(holders.contacts)), strict=True))
+            of_name = np.array([*map(code_of.get, rows.texts[self.by].values, repeat(-1)), -1], dtype=np.int64)
+            mask &= holders.at(account, of_name[by[row]])
+        _, cells = scope.expanded(account, np.where(latest <= self.at_most, mask, 0))
+        answered = scope.calendar.any_of(account, mask, scope.accounts)
+        return np.where(answered, sums(cells, None, scope.cells), np.nan)
 
-    def _in_order(self, scope: Scope) -> tuple[Ints, Ints, Ints]:
-        """Rows, their cells and their respondents on each date, in order of those and of time."""
+    def _in_order(self, scope: Scope) -> tuple[Ints, Ints, Masks]:
+        """Rows by respondent and in order of time, the respondents, and the dates in whose window each counts."""
         rows = scope.rows(self.table)
-        by = rows.codes(self.by)
         mask = rows.known & scope.calendar.within(rows.occurred, self.window_days)
         some = np.flatnonzero(rows.matching(self.chosen) & ~np.isnan(rows.numbers[self.column]) & (mask != 0))
-        row, cells = scope.expanded(rows.account[some], mask[some])
-        row = some[row]
-        order = oldest_first(rows, row, cells, by[row])
-        row, cells = row[order], cells[order]
-        return row, cells, numbered([cells, by[row] + 1])
+        who = numbered([rows.account[some], rows.codes(self.by)[some] + 1])
+        order = oldest_first(rows, some, who)
+        return some[order], who[order], mask[some[order]]
 
 
-def _means(cells: Ints, values: Floats, size: int) -> Floats:
-    count, order = sums(cells, None, size), np.argsort(values)  # added up in one order, whoever answered first
+def _means(scope: Scope, account: Ints, mask: Masks, values: Floats) -> Floats:
+    """Shape (cells,): the mean value of the rows that count; NaN without any."""
+    order = np.argsort(values)  # added up in one order, whoever answered first
+    row, cells = scope.expanded(account[order], mask[order])
     with np.errstate(invalid="ignore"):
-        return sums(cells[order], values[order], size) / count  # 0 / 0: nobody
+        return sums(cells, values[order[row]], scope.cells) / sums(cells, None, scope.cells)  # 0 / 0: nobody
 
 
-def oldest_first(rows: RowFrame, row: Ints, *within: Ints) -> Ints:
-    """Order rows by when they occurred; ties: recorded later, then the greater key."""
-    return np.lexsort((rows.key_rank[row], rows.known_from[row], rows.occurred[row], *reversed(within)))
+def oldest_first(rows: RowFrame, row: Ints, within: Ints) -> Ints:
+    """Order rows within groups by when they occurred; ties: recorded later, then the greater key."""
+    return ordered_by(within, rows.occurred[row], rows.known_from[row], rows.key_rank[row])
 
 
 @dataclass(frozen=True, eq=False)
@@ -371,9 +375,9 @@ class ActiveBlocks(OfRows):
         last = largest(cells, occurred, scope.cells)
         block = np.floor((last[cells] - occurred) / (self.block_days * SECONDS_A_DAY))
         inside = block < self.of_blocks
-        seen = np.zeros(scope.cells * self.of_blocks, dtype=bool)
-        seen[cells[inside] * self.of_blocks + block[inside].astype(np.int64)] = True
-        count: Floats = seen.reshape(scope.cells, self.of_blocks).sum(axis=1).astype(np.float64)
+        seen = np.zeros((self.of_blocks, scope.cells), dtype=bool)
+        seen[block[inside].astype(np.int64), cells[inside]] = True
+        count: Floats = seen.sum(axis=0).astype(np.float64)
         return count
 
 
@@ -395,25 +399,27 @@ class Rating(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """The latest by day of assessment."""
         rows = scope.rows("assessments")
-        factors = rows.texts["factor"]
-        row, cells, which = scope.kept("latest ratings", _latest_ratings)
-        if self.factor not in factors.values:
-            return np.full(scope.cells, np.nan)
-        chosen = which == factors.values.index(self.factor)
+        factors = rows.texts["factor"].values
         answer = np.full(scope.cells, np.nan)
-        value = rows.numbers["rating"] if self.number == "rating" else rows.occurred
-        answer[cells[chosen]] = value[row[chosen]]
+        if self.factor in factors:
+            row, cells, begins = scope.kept("latest ratings", _latest_ratings)
+            code = factors.index(self.factor)
+            own = slice(begins[code], begins[code + 1])
+            answer[cells[own]] = (rows.numbers["rating"] if self.number == "rating" else rows.occurred)[row[own]]
         return answer
 
 
 def _latest_ratings(scope: Scope) -> tuple[Ints, Ints, Ints]:
-    """Row, cell and factor's code of the latest rating of each factor."""
+    """Row and cell of each factor's latest ratings, factor by factor; and where each factor's begin."""
     rows = scope.rows("assessments")
-    row, cells = scope.expanded(rows.account, rows.known)
-    which = rows.codes("factor")[row]
-    order = oldest_first(rows, row, cells, which)
-    order = order[lasts(numbered([cells[order], which[order] + 1]))]
-    return row[order], cells[order], which[order]
+    codes, factors = rows.codes("factor"), len(rows.texts["factor"].values)
+    some = ((rows.known != 0) & (codes >= 0)).nonzero()[0]
+    which = numbered([codes[some], rows.account[some]])
+    order = oldest_first(rows, some, which)
+    some, which = some[order], which[order]
+    place, cells = scope.expanded(rows.account[some], last_in_group(which, rows.known[some]))
+    row = some[place]
+    return row, cells, np.searchsorted(codes[row], np.arange(factors + 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -431,14 +437,18 @@ class CsmSince(Spec):
     def numbers(self, scope: Scope) -> Floats:
         """Every version known by the date counts, also those replaced since."""
         rows = scope.rows("accounts")
-        csm = rows.codes("csm")
-        ever = scope.calendar.all & ~scope.calendar.below(rows.known_from)
-        row, cells = scope.expanded(rows.account, rows.known)
+        named = (rows.codes("csm") >= 0).nonzero()[0]
+        who, account = rows.codes("csm")[named].astype(np.float64), rows.account[named]
+        several = smallest(account, who, scope.accounts) < largest(account, who, scope.accounts)
+        some = several[rows.account].nonzero()[0]  # most accounts never had another one
+        account, csm, known_from = rows.account[some], rows.codes("csm")[some], rows.known_from[some]
+        ever = scope.calendar.all & ~scope.calendar.below(known_from)
+        row, cells = scope.expanded(account, rows.known[some])
         present = np.full(scope.cells, -1, dtype=np.int64)
         present[cells] = csm[row]
-        row, cells = scope.expanded(rows.account, np.where(csm >= 0, ever, 0))
+        row, cells = scope.expanded(account, np.where(csm >= 0, ever, 0))
         now = present[cells]
         other = (now >= 0) & (csm[row] != now)
-        last_other = largest(cells[other], rows.known_from[row[other]], scope.cells)
-        since = (csm[row] == now) & (rows.known_from[row] > last_other[cells])
-        return smallest(cells[since], rows.known_from[row[since]], scope.cells)
+        last_other = largest(cells[other], known_from[row[other]], scope.cells)
+        since = (csm[row] == now) & (known_from[row] > last_other[cells])
+        return smallest(cells[since], known_from[row[since]], scope.cells)

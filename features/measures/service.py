@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from features.measures.calendar import Floats, Ints
-from features.measures.frames import Texts
-from features.measures.groups import firsts, largest, smallest, sums
+from features.measures.calendar import Calendar, Floats, Ints, Masks
+from features.measures.frames import Starts, Texts
+from features.measures.groups import (
+    dense,
+    firsts,
+    joined_between,
+    joined_masks,
+    largest,
+    lasts,
+    numbered,
+    ordered_by,
+    smallest,
+    sums,
+)
 from features.measures.scope import RowsWanted, Scope
 
 Mask = npt.NDArray[np.bool_]
@@ -30,13 +40,15 @@ NEVER_DAY = 4_000_000.0  # days since 1970; after every date
 
 @dataclass(frozen=True)
 class Agreements:
-    """Contracts as known on each date, by cell and in order of start, end and key.
+    """Contracts known at any of the dates, by account and in order of start, end and key.
 
-    Days since 1970, NaN where not given; `last_day` is the end, or far ahead where it is open; `plan` is a code.
+    Days since 1970, NaN where not given; `last_day` is the end, or far ahead where it is open; `plan` is a code;
+    `known` are the dates at which each is known.
     """
 
-    cell: Ints
-    day: Floats
+    calendar: Calendar
+    account: Ints
+    known: Masks
     start: Floats
     end: Floats
     last_day: Floats
@@ -48,17 +60,24 @@ class Agreements:
     key_rank: Ints
     plans: tuple[str, ...]
 
-    def take(self, rows: Mask | Ints) -> Agreements:
-        """Return the chosen rows."""
-        return Agreements(*(column[rows] for column in self._columns), self.plans)  # type: ignore[call-arg]
+    @cached_property
+    def begun(self) -> Masks:
+        """The dates at which each is known and has begun."""
+        return self.known & ~self.calendar.before(self.start)
 
     @cached_property
-    def _columns(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in COLUMNS)
+    def held(self) -> Masks:
+        """The dates at which each is known and in force."""
+        return self.held_before(0)
 
-    def in_force(self, day: Floats) -> Mask:
-        """Return whether each contract has begun by the day and not ended before it."""
-        return (self.start <= day) & (self.last_day >= day)
+    def held_before(self, days: int) -> Masks:
+        """Return the dates at which each is known, and was in force some days earlier."""
+        begun = self.known & ~self.calendar.before(self.start + days)
+        return begun & self.calendar.until(self.last_day + days)
+
+    def in_force(self, contract: Ints, day: Floats) -> Mask:
+        """Return whether each of some contracts has begun by a day and not ended before it."""
+        return (self.start[contract] <= day) & (self.last_day[contract] >= day)
 
     def level(self, column: str) -> Floats:
         """Return a column of amounts."""
@@ -66,11 +85,8 @@ class Agreements:
         return values
 
 
-COLUMNS = tuple(one.name for one in fields(Agreements) if one.name != "plans")
-
-
 def agreements(scope: Scope) -> Agreements:
-    """Return the contracts as known on each date."""
+    """Return the contracts."""
     return scope.kept("agreements", _agreements)
 
 
@@ -78,21 +94,21 @@ def _agreements(scope: Scope) -> Agreements:
     rows = scope.rows("contracts")
     start, end = rows.numbers["start_date"], rows.numbers["end_date"]
     last_day = np.where(np.isnan(end), NEVER_DAY, end)
-    row, cell = scope.expanded(rows.account, rows.known)
-    order = np.lexsort((rows.key_rank[row], last_day[row], start[row], cell))
-    row, cell = row[order], cell[order]
+    known = rows.known.nonzero()[0]
+    order = known[ordered_by(rows.account[known], start[known], last_day[known], rows.key_rank[known])]
     return Agreements(
-        cell,
-        scope.day[cell],
-        start[row],
-        end[row],
-        last_day[row],
-        rows.numbers["notice_deadline"][row],
-        rows.numbers["notice_at"][row],
-        rows.numbers["licences"][row],
-        rows.numbers["arr"][row],
-        rows.codes("plan")[row],
-        rows.key_rank[row],
+        scope.calendar,
+        rows.account[order],
+        rows.known[order],
+        start[order],
+        end[order],
+        last_day[order],
+        rows.numbers["notice_deadline"][order],
+        rows.numbers["notice_at"][order],
+        rows.numbers["licences"][order],
+        rows.numbers["arr"][order],
+        rows.codes("plan")[order],
+        rows.key_rank[order],
         rows.texts["plan"].values if "plan" in rows.texts else (),
     )
 
@@ -102,20 +118,45 @@ def service_start(scope: Scope) -> Floats:
 
     Gaps of up to the grace are allowed; an account that came back after a longer gap starts again.
     """
-    return scope.kept("service start", _service_start)
+    return scope.kept("service", _service)[0]
 
 
-def _service_start(scope: Scope) -> Floats:
-    known = agreements(scope)
-    begun = known.take(known.start <= known.day)
-    new = firsts(begun.cell)
-    # Running maximum within each cell: cells are kept apart by more than any day.
-    apart = np.cumsum(new) * (2 * NEVER_DAY)
-    reached = np.maximum.accumulate(begun.last_day + apart) - apart
-    ended_before = np.full(len(new), -np.inf)
-    ended_before[1:] = np.where(new[1:], -np.inf, reached[:-1])
-    fresh = begun.start > ended_before + scope.grace_days + 1
-    return largest(begun.cell[fresh], begun.start[fresh], scope.cells)
+def _service(scope: Scope) -> tuple[Floats, Floats]:
+    """Shape (cells,): service start, and the last day of all contracts that have begun; NaN without any."""
+    known, calendar = agreements(scope), scope.calendar
+    begun = calendar.bits(known.begun)
+    # Running maximum within each account, date by date: accounts are kept apart by more than any day.
+    apart = known.account[:, None] * (2 * NEVER_DAY)
+    reached = np.where(begun, known.last_day[:, None], -NEVER_DAY) + apart
+    reached = np.maximum.accumulate(reached, axis=0) - apart
+    fresh = begun.copy()
+    fresh[1:] &= firsts(known.account)[1:, None] | (known.start[1:, None] > reached[:-1] + scope.grace_days + 1)
+    row, cells = calendar.cells(known.account, fresh)
+    start = np.full(scope.cells, np.nan)
+    start[cells] = known.start[row]  # in order of start: of several the last stays
+    ended = np.full((scope.accounts, len(calendar)), np.nan)
+    last = lasts(known.account).nonzero()[0]
+    ended[known.account[last]] = np.where(reached[last] > -NEVER_DAY, reached[last], np.nan)
+    return start, ended.ravel()
+
+
+def service_runs(scope: Scope) -> tuple[Starts, Masks]:
+    """Return the different starts of service that each account has, and the dates at which it has them."""
+    return scope.kept("service runs", _service_runs)
+
+
+def _service_runs(scope: Scope) -> tuple[Starts, Masks]:
+    start, dates = service_start(scope), len(scope.calendar)
+    cells = (~np.isnan(start)).nonzero()[0]
+    account, day = cells // dates, start[cells]
+    new = firsts(account)
+    new[1:] |= day[1:] != day[:-1]  # mostly one start for all dates: only where it changes is there more to join
+    begins = new.nonzero()[0]
+    masks = 1 << (cells - account * dates)
+    masks = np.bitwise_or.reduceat(masks, begins) if len(begins) else masks
+    account, day = account[begins], day[begins]
+    first, joined = joined_masks(numbered([account, dense(day)]), masks)
+    return Starts(account[first], day[first]), joined
 
 
 def in_service(scope: Scope) -> Mask:
@@ -172,78 +213,76 @@ def facts(scope: Scope) -> Facts:
 
 
 def _facts(scope: Scope) -> Facts:
-    known, size = agreements(scope), scope.cells
-    held = known.take(known.in_force(known.day))
-    begun = known.start <= known.day
-    last_end = largest(known.cell[begun], known.last_day[begun], size)
-    served = ~np.isnan(last_end)
+    known = agreements(scope)
+    start, last_end = scope.kept("service", _service)
     deadline, renewal = _ahead(known, scope)
-
-    def once_begun(values: Floats) -> Floats:
-        return np.where(served, values, np.nan)
-
-    length = np.full(size, np.nan)
-    most_value = held.take(_first_by(held, held.arr, held.licences))
-    length[most_value.cell] = most_value.end - most_value.start + 1
+    most_value = _foremost(known, scope, known.arr, known.licences)
     return Facts(
-        service_start(scope),
-        sums(held.cell, None, size),
-        _sum_of_given(held.cell, held.licences, size),
-        _sum_of_given(held.cell, held.arr, size),
-        once_begun(deadline),
-        once_begun(renewal),
-        Texts(leading_plan(held, size), known.plans),
-        length,
+        start,
+        sums(scope.expanded(known.account, known.held)[1], None, scope.cells),
+        total_given(scope, known.account, known.held, known.licences),
+        total_given(scope, known.account, known.held, known.arr),
+        np.where(np.isnan(start), np.nan, deadline),
+        np.where(np.isnan(start), np.nan, renewal),
+        Texts(leading_plan(known, scope), known.plans),
+        np.append(known.end - known.start + 1, np.nan)[most_value],
         last_end,
-        _notice(known, size) & served,
+        _notice(known, scope),
     )
 
 
-def _sum_of_given(cells: Ints, values: Floats, size: int) -> Floats:
-    given = ~np.isnan(values)
-    total = sums(cells[given], values[given], size)
-    return np.where(sums(cells[given], None, size) > 0, total, np.nan)
+def total_given(scope: Scope, account: Ints, mask: Masks, amount: Floats) -> Floats:
+    """Shape (cells,): the amounts that are given, of rows that count, added up as they stand; NaN without any."""
+    mask = np.where(np.isnan(amount), 0, mask)
+    row, cells = scope.expanded(account, mask)
+    there = scope.calendar.any_of(account, mask, scope.accounts)
+    return np.where(there, sums(cells, amount[row], scope.cells), np.nan)
 
 
-def _notice(known: Agreements, size: int) -> Mask:
+def _notice(known: Agreements, scope: Scope) -> Mask:
     """Leaving: notice was given, and nothing that still runs, or else nothing that ran longer, is without it."""
-    given = known.notice_at < known.day  # a day counts from its end
-    left = given & (known.start <= known.day)
-    leaving = largest(known.cell[left], known.last_day[left], size)
-    staying = largest(known.cell[~given], known.last_day[~given], size)
-    day = largest(known.cell, known.day, size)
-    nothing_else = np.isnan(staying) | ((staying < day) & (staying <= leaving))
+    given = known.known & ~scope.calendar.until(known.notice_at)  # a day counts from its end
+    left = given & known.begun
+    leaving_at_all = np.zeros(scope.accounts, dtype=bool)
+    leaving_at_all[known.account[left != 0]] = True
+    rows = leaving_at_all[known.account].nonzero()[0]
+    account, last_day = known.account[rows], known.last_day[rows]
+    row, cells = scope.expanded(account, left[rows])
+    leaving = largest(cells, last_day[row], scope.cells)
+    row, cells = scope.expanded(account, (known.known & ~given)[rows])
+    staying = largest(cells, last_day[row], scope.cells)
+    nothing_else = np.isnan(staying) | ((staying < scope.day) & (staying <= leaving))
     return ~np.isnan(leaving) & nothing_else
 
 
 def _ahead(known: Agreements, scope: Scope) -> tuple[Floats, Floats]:
     """Days to what is still to be decided: contracts that nothing already signed will follow."""
-    running = known.take(known.last_day >= known.day)
-    # Starts stand in order within each cell; a contract is followed if one lies between its edges.
-    starts = known.cell * (2 * NEVER_DAY) + known.start
-    base = running.cell * (2 * NEVER_DAY)
-    after = np.searchsorted(starts, base + np.maximum(running.start, running.day), side="right")
-    until = np.searchsorted(starts, base + running.end + scope.grace_days + 1, side="right")
-    followed = ~np.isnan(running.end) & (until > after)
-    open_ = running.take(~followed)
-    to_deadline = np.where(open_.notice_deadline >= open_.day, open_.notice_deadline - open_.day, np.nan)
-    return (
-        smallest(open_.cell, to_deadline, scope.cells),
-        smallest(open_.cell, open_.end - open_.day, scope.cells),
-    )
+    # Starts stand in order within each account; a contract is followed if one lies between its edges.
+    base = known.account * (2 * NEVER_DAY)
+    starts = base + known.start
+    after = np.searchsorted(starts, starts, side="right")
+    until = np.searchsorted(starts, base + np.fmin(known.last_day, NEVER_DAY) + scope.grace_days + 1, side="right")
+    until = np.where(np.isnan(known.end), after, until)
+    followed = joined_between(known.known & scope.calendar.before(known.start), after, until)
+    open_ = known.known & scope.calendar.until(known.last_day) & ~followed
+
+    def days_to(day: Floats) -> Floats:
+        row, cells = scope.expanded(known.account, np.where(np.isnan(day), 0, open_ & scope.calendar.until(day)))
+        return smallest(cells, day[row], scope.cells) - scope.day
+
+    return days_to(known.notice_deadline), days_to(known.end)
 
 
-def leading_plan(held: Agreements, size: int) -> Ints:
+def leading_plan(known: Agreements, scope: Scope) -> Ints:
     """Per cell, the code of the plan with the most licences (ties: value, then the key); -1 without any."""
-    first = held.take(_first_by(held, held.licences, held.arr))
-    plan = np.full(size, -1, dtype=np.int64)
-    plan[first.cell] = first.plan
-    return plan
+    return np.append(known.plan, -1)[_foremost(known, scope, known.licences, known.arr)]
 
 
-def _first_by(held: Agreements, amount: Floats, then: Floats) -> Ints:
-    """Per cell, the contract with the most of the first amount, then of the next, then by key."""
-    order = np.lexsort(
-        (-held.key_rank, -np.nan_to_num(then, nan=-1.0), -np.nan_to_num(amount, nan=-1.0), held.cell)
-    )
-    return order[firsts(held.cell[order])]
+def _foremost(known: Agreements, scope: Scope, amount: Floats, then: Floats) -> Ints:
+    """Per cell, the contract in force with the most of the first amount, then of the next, then by key; or -1."""
+    amounts = (np.where(np.isnan(one), -1.0, one) for one in (amount, then))
+    order = ordered_by(*amounts, known.key_rank)
+    row, cells = scope.expanded(known.account[order], known.held[order])
+    most = np.full(scope.cells, -1, dtype=np.int64)
+    most[cells] = order[row]  # of several the last stays
+    return most
