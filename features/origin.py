@@ -148,8 +148,8 @@ def _counted(connection: Any, table: ir.Table, dates: Sequence[dt.datetime]) -> 
 
 def _dates_before(moment: ir.TimestampColumn, dates: Sequence[dt.datetime]) -> ir.IntegerColumn:
     """Return how many of the dates, which are in order, lie before a moment."""
-    before = [(moment > ibis.literal(date, type="timestamp")).ifelse(1, 0) for date in dates]
-    return functools.reduce(lambda one, other: one + other, before)
+    latest_first = zip(reversed(dates), range(len(dates), 0, -1), strict=True)  # most rows end after all dates
+    return ibis.cases(*((moment > ibis.literal(date, type="timestamp"), n) for date, n in latest_first), else_=0)
 
 
 def _row_hash(engine: str, table: ir.Table) -> ir.IntegerColumn:

@@ -1,6 +1,6 @@
 """A file of snapshots written in parts: bounded in memory, resumable at any moment, extended date by date.
 
-The pairs to compute are cut into hash ranges of accounts; the vectors of a range, on all its dates, are a part.
+The pairs to compute are cut into ranges of accounts; the vectors of a range, on all its dates, are a part.
 Each part is written whole into ``F.parquet.parts/`` beside the output, and says in its own metadata which part it
 is and what it was computed from: there is no record beside it that could be wrong about it. At the end the parts
 are merged, one date at a time, into rows ordered by date and account; labels are added then, since later records
@@ -33,13 +33,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.errors import SnapshotError, TableError
+from features.measures.engine import Asked
 from features.measures.frames import Texts
 from features.measures.rows import floats
 from features.origin import Origin, origin_of
 from features.parquet import whole
-from features.ranges import range_of
 from features.snapshot_file import CHURNED, contract_of, vector_schema, vector_table, with_churned
-from features.snapshots import build_vectors, codes
+from features.snapshots import build_vectors, codes, numbered_ids
 from features.vectors import FeatureContract, Floats
 
 if TYPE_CHECKING:
@@ -269,7 +269,8 @@ class _Run:
         chosen = pc.is_in(self.task.grid["as_of"], pa.array(dates, pa.timestamp("s")))
         grid = self.task.grid.filter(chosen)
         ranges = max(1, -(-len(grid) // pairs_a_part))
-        part_of_row = range_of(grid["account_id"].to_pylist(), ranges)
+        accounts, place = numbered_ids(grid["account_id"])
+        part_of_row = place * ranges // max(len(accounts), 1)
         named = tuple(date.isoformat() for date in dates)
         return [
             _Part(number, ranges, named, grid.take(np.flatnonzero(part_of_row == number)))
@@ -302,9 +303,11 @@ class _Run:
         _remove_all_but(self.folder, {LOCK, *(part.file_name for part in parts if part.number in done)})
         finished = before = sum(len(part.grid) for part in parts if part.number in done)
         told(finished, total)
+        database = self.task.database
+        asked = Asked(database, database.sources.catalogue.definitions)
         for part in parts:
             if part.number not in done:
-                self._compute(part, partial(_told_further, told, finished, total))
+                self._compute(part, asked, partial(_told_further, told, finished, total))
                 finished += len(part.grid)
         return finished - before
 
@@ -326,9 +329,9 @@ class _Run:
         in_all, labelled, of_them_churned = counts.tolist()
         return in_all, labelled, of_them_churned
 
-    def _compute(self, part: _Part, progress: Progress) -> None:
-        database = self.task.database
-        vectors = build_vectors(database, database.sources.catalogue, self.task.contract, part.grid, progress)
+    def _compute(self, part: _Part, asked: Asked, progress: Progress) -> None:
+        database, contract = self.task.database, self.task.contract
+        vectors = build_vectors(database, database.sources.catalogue, contract, part.grid, progress, asked)
         table, schema = vector_table(vectors), self._schema({PART_KEY: part.said.encode()})
         with whole(self.folder / part.file_name) as unfinished, _writer(unfinished, schema) as writer:
             for date in pc.unique(table["as_of"]):

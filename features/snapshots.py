@@ -115,6 +115,7 @@ def build_vectors(
     contract: FeatureContract,
     grid: pa.Table,
     progress: Callable[[int, int], None] | None = None,
+    asked: Asked | None = None,
 ) -> Vectors:
     """Compute the vectors of the pairs in `grid`, as known on each date.
 
@@ -129,7 +130,9 @@ def build_vectors(
     grid
         ``account_id`` and ``as_of``, any order, any dates. An account that no table knows has all unknown.
     progress
-        Called with (pairs done, pairs in all) after each part.
+        Called with (pairs done, pairs in all) after each pass.
+    asked
+        What the definitions ask of the tables, from an earlier call: what everyone has in common is then known.
 
     Returns
     -------
@@ -142,8 +145,8 @@ def build_vectors(
         The contract was made for other definitions.
     """
     refuse_other_definitions(contract, catalogue)
-    asked = Asked(database, catalogue.definitions)
-    accounts, account = _numbered(grid["account_id"])
+    asked = asked or Asked(database, catalogue.definitions)
+    accounts, account = numbered_ids(grid["account_id"])
     as_of = grid["as_of"].cast(pa.timestamp("s")).to_numpy().astype("datetime64[s]")
     size, width = grid.num_rows, len(contract.columns)
     values = np.full((size, width), np.nan, order="F")  # filled, and read, column by column
@@ -192,7 +195,7 @@ def refuse_other_definitions(contract: FeatureContract, catalogue: Catalogue) ->
         )
 
 
-def _numbered(account_ids: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
+def numbered_ids(account_ids: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
     """Return the distinct ids in order, and the place of each row's id among them."""
     encoded = account_ids.cast(pa.string()).combine_chunks().dictionary_encode()
     order = pc.sort_indices(encoded.dictionary).to_numpy()

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints, Masks
 from features.measures.frames import Counted, Demand, Filters, RowFrame, Starts, Valued, day_of
-from features.measures.groups import firsts, numbered
+from features.measures.groups import firsts, numbered, stable_order
 
 EXACT = 2.0**53  # whole numbers up to here add up to the same sum in any order
 
@@ -164,7 +164,7 @@ class CondensedFrame:
     def _by_account_and_kind(self) -> tuple[Ints, Ints]:
         """The rows in order, and where each account and kind begins."""
         key = numbered([self._rows.account, self._kind])
-        order = _in_order(key)
+        order = stable_order(key)
         return order, np.flatnonzero(firsts(key[order]))
 
     def _amounts(self, demand: Demand) -> Floats:
@@ -283,19 +283,6 @@ def _once(keys: Ints) -> Ints:
     """Return the different keys, in order; a sort without a trace of places takes a fifth of one with."""
     keys.sort()
     return keys[firsts(keys)]
-
-
-def _in_order(keys: Ints) -> Ints:
-    """Return the places of keys (from 0 on) in order; those of equal keys in theirs.
-
-    Sorting whole numbers takes a fifth of the time that sorting places takes: each key carries its own.
-    """
-    bits = max(len(keys) - 1, 0).bit_length()
-    if int(keys.max(initial=0)) >> (62 - bits):
-        return np.argsort(keys, kind="stable")
-    carried = (keys << bits) | np.arange(len(keys))
-    carried.sort()
-    return carried & ((1 << bits) - 1)
 
 
 def _earliest(account: Ints, code: Ints, moment: Floats) -> tuple[Ints, Ints, Floats]:

@@ -108,6 +108,7 @@ class Asked:
         self.wants_of_service = by_table(always)
         self.together = together(demand for want in self.wants.values() for demand in want.demands)
         self.wants_of_everyone = by_table([*always, *of_everyone]) if of_everyone else {}
+        self._last_everyone: Scope | None = None
 
     def _account_columns(self) -> dict[str, str]:
         """Context entries that are columns of accounts which are there."""
@@ -144,11 +145,14 @@ class Asked:
         It is that of the midnights with which the dates' days begin, so that it is worked out once a day.
         """
         midnights, queries = calendar.midnights(), Queries(self.database)
+        if self._last_everyone is not None and self._last_everyone.calendar.dates == midnights.dates:
+            return self._last_everyone
         accounts = self.known_accounts(queries)
         frames = FetchedInParts(queries, self.database, midnights, accounts, self.wants_of_everyone)
         scope = self._scope(midnights, accounts, frames)
         answers: dict[Hashable, Any] = {one: one.of_everyone(scope) for one in self.references}
-        return replace(scope, frames=_NoFrames(), _kept=answers)
+        self._last_everyone = replace(scope, frames=_NoFrames(), _kept=answers)
+        return self._last_everyone
 
     def parts(self, accounts: int, pairs: int) -> int:
         """Return into how many passes so many accounts and pairs are cut."""

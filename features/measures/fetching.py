@@ -28,7 +28,7 @@ ACCOUNTS = "accounts"
 CHOSEN = "chosen_accounts"
 # Fewer rows are looked at one by one in less time than it takes to put together those that are alike.
 ROWS_WORTH_CONDENSING = 20_000
-BYTES_A_ROW = 800  # of one table, about, that two passes take while they work
+BYTES_A_ROW = 1600  # of one table, about, that two passes take while they work
 
 
 @dataclass(frozen=True)

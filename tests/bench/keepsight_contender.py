@@ -1,8 +1,11 @@
-"""Keepsight from a company's Parquet files to the Parquet file of its vectors, as `keepsight snapshot` writes it.
+"""Keepsight from a company's Parquet files to the Parquet file of its vectors.
 
 ::
 
-    python -m tests.bench.keepsight_contender FOLDER OUT [catalogue|expressible] [MONTHS]
+    python -m tests.bench.keepsight_contender FOLDER OUT [catalogue|expressible|in_parts] [MONTHS]
+
+``in_parts`` writes as `keepsight snapshot` does: bounded in memory, resumable, with a record of what the vectors
+were computed from.
 """
 
 from __future__ import annotations
@@ -11,9 +14,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
+from features.snapshot_file import vector_table
 from features.snapshot_store import Task, write_in_parts
-from features.snapshots import recorded_codebooks
+from features.snapshots import build_vectors, recorded_codebooks
 from features.sources import load_sources, open_database
 from features.vectors import feature_contract
 from tests.bench.expressible import expressible
@@ -27,8 +32,13 @@ def write_vectors(folder: Path, out: Path, scope: str = "catalogue", months: int
     last = as_of_dates(months)[-1].astype(object)
     with open_database(sources.with_catalogue(catalogue)) as database:
         contract = feature_contract(catalogue, recorded_codebooks(database, catalogue, last))
-        task = Task(database, grid(folder, months), contract, lambda rows: np.full(len(rows), np.nan))
-        write_in_parts(out, task, fresh=True)
+        pairs = grid(folder, months)
+        if scope == "in_parts":
+            task = Task(database, pairs, contract, lambda rows: np.full(len(rows), np.nan))
+            write_in_parts(out, task, fresh=True)
+        else:
+            vectors = build_vectors(database, catalogue, contract, pairs)
+            pq.write_table(vector_table(vectors), out, compression="zstd")
 
 
 if __name__ == "__main__":
