@@ -50,6 +50,9 @@ ONE_VECTOR = {
 }
 
 
+LITTLE_MEMORY = "500MB"  # what sources.toml allows a company with many events
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Where data and results lie, how often is measured, and who is told of progress."""
@@ -142,8 +145,8 @@ def growth(setting: Setting) -> Iterator[Result]:
     """From 10M to 50M events: CPU seconds and memory."""
     small, large = setting.company("10M"), setting.company("50M")
     contenders = [
-        contender("10M", "keepsight_contender", small, setting.out("10M ours")),
-        contender("50M", "keepsight_contender", large, setting.out("50M ours")),
+        contender("10M", "keepsight_contender", small, setting.out("10M ours"), "catalogue", LITTLE_MEMORY),
+        contender("50M", "keepsight_contender", large, setting.out("50M ours"), "catalogue", LITTLE_MEMORY),
     ]
     turns = rounds(contenders, setting.slow_repeats, "growth", setting.say)
     options = f"--compare growth --slow-repeats {setting.slow_repeats}"
@@ -153,7 +156,8 @@ def growth(setting: Setting) -> Iterator[Result]:
 
 def limit(setting: Setting) -> Iterator[Result]:
     """100M events: whether they finish, and in how much memory."""
-    contenders = [contender("100M", "keepsight_contender", setting.company("100M"), setting.out("100M ours"))]
+    folder, out = setting.company("100M"), setting.out("100M ours")
+    contenders = [contender("100M", "keepsight_contender", folder, out, "catalogue", LITTLE_MEMORY)]
     turns = rounds(contenders, 1, "limit", setting.say)
     yield MEMORY.result([turn["100M"].peak_gib for turn in turns], "--compare limit", "100M")
 

@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.bench.keepsight_contender FOLDER OUT [catalogue|expressible|in_parts] [MONTHS]
+    python -m tests.bench.keepsight_contender FOLDER OUT [catalogue|expressible|in_parts] [MEMORY_LIMIT]
 
 ``in_parts`` writes as `keepsight snapshot` does: bounded in memory, resumable, with a record of what the vectors
 were computed from.
@@ -11,6 +11,7 @@ were computed from.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,19 @@ from features.snapshot_file import vector_table
 from features.snapshot_store import Task, write_in_parts
 from features.snapshots import build_vectors, recorded_codebooks
 from features.sources import load_sources, open_database
+from features.sources.config import Connection
 from features.vectors import feature_contract
 from tests.bench.expressible import expressible
 from tests.bench.pairs import MONTHS, as_of_dates, grid
 
 
-def write_vectors(folder: Path, out: Path, scope: str = "catalogue", months: int = MONTHS) -> None:
+def write_vectors(
+    folder: Path, out: Path, scope: str = "catalogue", memory_limit: str = "2GB", months: int = MONTHS
+) -> None:
     """Read all tables of a company and write the vectors of every account on every date."""
     sources = load_sources(folder)
+    connection = Connection(memory_limit=memory_limit)
+    sources = replace(sources, config=sources.config.model_copy(update={"connection": connection}))
     catalogue = expressible(sources.catalogue) if scope == "expressible" else sources.catalogue
     last = as_of_dates(months)[-1].astype(object)
     with open_database(sources.with_catalogue(catalogue)) as database:
@@ -42,4 +48,4 @@ def write_vectors(folder: Path, out: Path, scope: str = "catalogue", months: int
 
 
 if __name__ == "__main__":
-    write_vectors(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:4], *map(int, sys.argv[4:]))
+    write_vectors(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
