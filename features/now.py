@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from features.measures import service
-from features.measures.calendar import Calendar, Floats
+from features.measures.calendar import Calendar, Floats, Ints
 from features.measures.coverage import Coverage
 from features.measures.engine import Asked, Pass, Readings
 from features.measures.feeds import FeedRows, covered_by, day_after, fetched_feeds
@@ -33,7 +36,7 @@ from features.measures.frames import Frame, RowFrame, Texts, told
 from features.measures.groups import smallest
 from features.measures.letters import KNOWN, as_text
 from features.measures.queries import Queries
-from features.measures.rows import MOMENTS, TableRows, ranks, selected, table_rows
+from features.measures.rows import MOMENTS, TableRows, selected, table_rows
 from features.measures.rows import Asked as Columns
 from features.measures.scope import Scope
 from features.snapshots import assemble, refuse_other_definitions
@@ -47,7 +50,11 @@ FEEDS = " feeds"  # no table's name: what is covered, not the company's own rows
 KEPT_DAYS = 64
 FILTERS_A_COLUMN = 62
 _FIRST = np.zeros(1, dtype=np.int64)
+_PART = itemgetter(1)
+_MOMENTS, _MASKS = 2, 2 + len(MOMENTS)  # where these columns begin, after account and part
+_BITS = (1 << np.arange(FILTERS_A_COLUMN))[:, None]
 _NO_KEYS = np.zeros(0, dtype=np.int64)
+_ColumnsOfFrame = tuple[dict[str, npt.NDArray[np.bool_]], dict[str, Floats], dict[str, Texts], Ints]
 Key = TypeVar("Key", bound=Hashable)
 Made = TypeVar("Made")
 
@@ -102,18 +109,17 @@ class Now:
     def account(self, account_id: str, as_of: dt.datetime) -> Account:
         """Return an account as known at `as_of`; of one that no table knows, nothing is."""
         calendar = Calendar([as_of.replace(microsecond=0)])
-        rows = self._layout.arranged(self.fetch(account_id))
-        frames = _Frames(calendar, {**self._shared, **rows}, frozenset(rows))
+        own = self._layout.frames(self.fetch(account_id), calendar)
         scope = Scope(
             calendar,
             1,
             self._asked.definitions.lapse_grace_days,
             self._asked.connected.tables,
-            frames,
+            _Frames(calendar, own, self._shared),
             lambda: self._everyone(calendar),
             self._asked.together,
         )
-        work = Pass(self._asked, scope, _FIRST, _FIRST, lambda: self._coverage(calendar, rows[FEEDS]))
+        work = Pass(self._asked, scope, _FIRST, _FIRST, lambda: self._coverage(calendar, own[FEEDS]))
         return Account(account_id, self._catalogue, scope, work)
 
     def _everyone(self, calendar: Calendar) -> Scope:
@@ -123,11 +129,11 @@ class Now:
             with self._turn():
                 scope = self._asked.everyone(calendar)
                 answers: dict[Hashable, Any] = {one: one.of_everyone(scope) for one in self._asked.references}
-            return replace(scope, frames=_Frames(scope.calendar, {}, frozenset()), _kept=answers)
+            return replace(scope, frames=_Frames(scope.calendar, {}), _kept=answers)
 
         return self._days.get(calendar.midnights().dates[0], work_out)
 
-    def _coverage(self, calendar: Calendar, own: TableRows) -> Coverage:
+    def _coverage(self, calendar: Calendar, own: RowFrame) -> Coverage:
         """Return what is covered; most accounts have no feeds of their own, and share what they have."""
         tables = self._asked.connected.tables
         if not len(own.account):
@@ -172,23 +178,18 @@ class Account:
 
 
 class _Frames:
-    """Frames of one account's rows, arranged when a quantity first asks for them."""
+    """Frames of one account's rows, and of tables that have no accounts, arranged when first asked for."""
 
-    def __init__(self, calendar: Calendar, rows: Mapping[str, TableRows], of_account: frozenset[str]) -> None:
-        self._calendar, self._rows, self._of_account = calendar, rows, of_account
-        self._frames: dict[str, RowFrame] = {}
+    def __init__(
+        self, calendar: Calendar, frames: dict[str, RowFrame], shared: Mapping[str, TableRows] = {}
+    ) -> None:
+        self._calendar, self._frames, self._shared = calendar, frames, shared
 
     def frame(self, table: str) -> Frame:
         found = self._frames.get(table)
         if found is None:
-            later = table in self._of_account and table != ACCOUNTS
-            rows = self._rows[table]
-            found = self._frames[table] = rows.frame(self._calendar, self._account_known_from if later else None)
+            found = self._frames[table] = self._shared[table].frame(self._calendar, None)
         return found
-
-    def _account_known_from(self) -> Floats:
-        rows = self._rows[ACCOUNTS]
-        return smallest(rows.account, rows.moments["known_from"], 1)
 
 
 @dataclass(frozen=True)
@@ -198,13 +199,8 @@ class _Part:
     table: str
     rows: ir.Table
     asked: Columns
-    numbers: tuple[str, ...]
+    numbers: tuple[str, ...]  # without MOMENTS, which have places of their own
     texts: tuple[str, ...]
-
-    @cached_property
-    def moments(self) -> list[tuple[str, int]]:
-        """Those of :data:`~features.measures.rows.MOMENTS` that the table has, and their places in `numbers`."""
-        return [(name, self.numbers.index(name)) for name in MOMENTS if name in self.numbers]
 
     @cached_property
     def columns(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
@@ -214,21 +210,28 @@ class _Part:
         return numbers, [(name, self.texts.index(column)) for name, column in named if column in self.texts]
 
     @cached_property
-    def filters(self) -> list[tuple[str, int, int]]:
-        """Each filter's text, the column that holds it, and its bit."""
-        return [(told(one), *divmod(place, FILTERS_A_COLUMN)) for place, one in enumerate(self.asked.filters)]
+    def key(self) -> int:
+        """The place of the rows' key in `texts`."""
+        return self.texts.index("row_key")
+
+    @cached_property
+    def filters(self) -> list[tuple[str, ...]]:
+        """The filters' texts, by the column that holds their bits."""
+        told_ = [told(one) for one in self.asked.filters]
+        return [tuple(told_[n : n + FILTERS_A_COLUMN]) for n in range(0, len(told_), FILTERS_A_COLUMN)]
 
     def in_columns(self, place: int, masks: int, numbers: int, texts: int) -> ir.Table:
         """Put the rows into columns that all parts have."""
         columns: dict[str, ir.Value] = {"account_id": self.rows.a, "part": ibis.literal(place, type="int32")}
+        unknown = ibis.literal(None, type="float64")
+        columns |= {name: self.rows[name] if name in self.rows.columns else unknown for name in MOMENTS}
         for number in range(masks):
             filters = [f"f{n}" for n in range(len(self.asked.filters))][FILTERS_A_COLUMN * number :]
             bits = [self.rows[name].cast("int64") * 2**bit for bit, name in enumerate(filters[:FILTERS_A_COLUMN])]
             columns[f"m{number}"] = sum(bits, start=ibis.literal(0, type="int64"))
         for number in range(numbers):
             there = number < len(self.numbers)
-            empty = ibis.literal(None, type="float64")
-            columns[f"n{number}"] = _as_number(self.rows[self.numbers[number]]) if there else empty
+            columns[f"n{number}"] = _as_number(self.rows[self.numbers[number]]) if there else unknown
         for number in range(texts):
             there = number < len(self.texts)
             columns[f"s{number}"] = self.rows[self.texts[number]] if there else ibis.literal(None, type="string")
@@ -242,47 +245,63 @@ class _Layout:
         parts = [_part(table, database.tables[table], asked) for table, asked in wants.items()]
         of_feeds = Columns(("table", "covered_from", "covered_to"), (), ordered=False)
         self._parts = [*parts, _part(FEEDS, database.feeds, of_feeds)]
-        self._masks = max(-(-len(part.asked.filters) // FILTERS_A_COLUMN) for part in self._parts)
+        self._masks = max(len(part.filters) for part in self._parts)
         self._numbers = max(len(part.numbers) for part in self._parts)
         self._texts = max(len(part.texts) for part in self._parts)
-        self._no_rows = {part.table: self._rows(part, ()) for part in self._parts}
+        self._no_columns: list[Sequence[Any]] = [()] * (_MASKS + self._masks + self._numbers + self._texts)
+        self._no_rows = [self._columns(part, self._no_columns, slice(0)) for part in self._parts]
 
     def query(self) -> ir.Table:
         """Return the query; whoever runs it chooses the account."""
         size = self._masks, self._numbers, self._texts
         return ibis.union(*(part.in_columns(place, *size) for place, part in enumerate(self._parts)))
 
-    def arranged(self, fetched: Sequence[tuple[Any, ...]]) -> dict[str, TableRows]:
-        """Return the fetched rows by table."""
-        by_part: dict[int, list[tuple[Any, ...]]] = {}
-        for row in fetched:
-            by_part.setdefault(row[1], []).append(row)
-        return {
-            part.table: self._rows(part, by_part[place]) if place in by_part else self._no_rows[part.table]
-            for place, part in enumerate(self._parts)
-        }
+    def frames(self, fetched: list[tuple[Any, ...]], calendar: Calendar) -> dict[str, RowFrame]:
+        """Return the fetched rows by table, with whether they count on the only date of a calendar."""
+        fetched.sort(key=_PART)
+        columns = list(zip(*fetched, strict=True)) or self._no_columns
+        occurred, known_from, known_until = (_floats(column) for column in columns[_MOMENTS:_MASKS])
+        known = calendar.below(known_until) & ~calendar.below(known_from)
+        account = np.zeros(len(fetched), dtype=np.int64)
+        frames, first = {}, 0
+        for place, part in enumerate(self._parts):
+            last = bisect_right(columns[1], place, first)
+            rows = slice(first, last)
+            frames[part.table] = RowFrame(
+                calendar,
+                account[rows],
+                occurred[rows],
+                known_from[rows],
+                known_until[rows],
+                known[rows],
+                *(self._columns(part, columns, rows) if last > first else self._no_rows[place]),
+            )
+            first = last
+        accounts = frames[ACCOUNTS]
+        if calendar.below(smallest(accounts.account, accounts.known_from, 1))[0]:
+            known[:] = False  # a row counts only once its account is known
+        return frames
 
-    def _rows(self, part: _Part, fetched: Sequence[tuple[Any, ...]]) -> TableRows:
-        first, last = 2 + self._masks, 2 + self._masks + self._numbers
-        columns = list(zip(*fetched, strict=True)) if fetched else [()] * (last + self._texts)
-        values = np.array(columns[first : first + len(part.numbers)], dtype=np.float64)  # None is NaN
-        masks = [np.array(column, dtype=np.int64) for column in columns[2:first]] if part.filters else []
-        texts = [_coded(column) for column in columns[last : last + len(part.texts)]]
+    def _columns(self, part: _Part, columns: Sequence[Sequence[Any]], rows: slice) -> _ColumnsOfFrame:
+        numbers, texts = _MASKS + self._masks, _MASKS + self._masks + self._numbers
+        matches: dict[str, npt.NDArray[np.bool_]] = {}
+        for column, filters in zip(columns[_MASKS:numbers], part.filters, strict=False):
+            bits = np.array(column[rows], dtype=np.int64) & _BITS[: len(filters)]
+            matches.update(zip(filters, bits != 0, strict=True))
         of_numbers, of_texts = part.columns
-        return TableRows(
-            np.zeros(len(fetched), dtype=np.int64),
-            {name: values[place] for name, place in part.moments},
-            {name: (masks[column] >> bit & 1) > 0 for name, column, bit in part.filters},
-            {name: values[place] for name, place in of_numbers},
-            {name: texts[place] for name, place in of_texts},
-            ranks(texts[part.texts.index("row_key")]) if part.asked.ordered else _NO_KEYS,
+        return (
+            matches,
+            {name: _floats(columns[numbers + place][rows]) for name, place in of_numbers},
+            {name: _coded(columns[texts + place][rows]) for name, place in of_texts},
+            _ranks(columns[texts + part.key][rows]) if part.asked.ordered else _NO_KEYS,
         )
 
 
 def _part(table: str, rows: ir.Table, asked: Columns) -> _Part:
     columns = selected(rows.mutate(a=rows.account_id), asked)
     kinds = columns.schema()
-    names = [name for name in columns.columns if name != "a" and not (name[0] == "f" and name[1:].isdigit())]
+    elsewhere = {"a", *MOMENTS, *(f"f{place}" for place in range(len(asked.filters)))}
+    names = [name for name in columns.columns if name not in elsewhere]
     texts = tuple(name for name in names if kinds[name].is_string())
     return _Part(table, columns, asked, tuple(name for name in names if name not in texts), texts)
 
@@ -296,10 +315,20 @@ def _as_number(column: ir.Value) -> ir.Value:
     return column.cast("float64")
 
 
+def _floats(column: Sequence[float | None]) -> Floats:
+    return np.fromiter(column, np.float64, len(column))  # None becomes NaN
+
+
 def _coded(column: Sequence[str | None]) -> Texts:
     place: dict[str, int] = {}
     codes = [-1 if text is None else place.setdefault(text, len(place)) for text in column]
     return Texts(np.array(codes, dtype=np.int64), tuple(place))
+
+
+def _ranks(keys: Sequence[str]) -> Ints:
+    """The place of each key in order of its bytes."""
+    place = {key: rank for rank, key in enumerate(sorted(keys))}
+    return np.array([place[key] for key in keys], dtype=np.int64)
 
 
 def _columns(database: Database, table: str) -> Sequence[str]:
@@ -311,7 +340,7 @@ def _all_rows(database: Database, table: str, asked: Columns) -> Callable[[], ir
     return lambda: selected(rows.mutate(a=ibis.literal(0, type="int64")), asked)
 
 
-def _with(feeds: FeedRows, own: TableRows) -> FeedRows:
+def _with(feeds: FeedRows, own: RowFrame) -> FeedRows:
     """Join the feeds of all accounts and those of one."""
     table = own.texts["table"]
     names = tuple(dict.fromkeys([*feeds.table.values, *table.values]))
@@ -325,8 +354,8 @@ def _with(feeds: FeedRows, own: TableRows) -> FeedRows:
         Texts(np.concatenate([feeds.table.codes, own_codes]), names),
         both(feeds.first, own.numbers["covered_from"]),
         both(feeds.after, day_after(own.numbers["covered_to"])),
-        both(feeds.known_from, own.moments["known_from"]),
-        both(feeds.known_until, own.moments["known_until"]),
+        both(feeds.known_from, own.known_from),
+        both(feeds.known_until, own.known_until),
     )
 
 
