@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,8 +20,8 @@ def sums(groups: Ints, values: Floats | None, size: int) -> Floats:
 def largest(groups: Ints, values: Floats, size: int) -> Floats:
     """Return the largest value of each group; NaN without one (NaN values are passed over)."""
     if size == 1:
-        most = np.fmax.reduce(values, initial=-np.inf)
-        return np.array([most if most != -np.inf else np.nan])
+        most = np.fmax.reduce(values, initial=-math.inf)
+        return np.array([most if most != -math.inf else math.nan])
     found = np.full(size, -np.inf)
     np.fmax.at(found, groups, values)
     found[found == -np.inf] = np.nan
@@ -29,6 +30,9 @@ def largest(groups: Ints, values: Floats, size: int) -> Floats:
 
 def smallest(groups: Ints, values: Floats, size: int) -> Floats:
     """Return the smallest value of each group; NaN without one (NaN values are passed over)."""
+    if size == 1:
+        least = np.fmin.reduce(values, initial=math.inf)
+        return np.array([least if least != math.inf else -math.nan])  # the NaN of the line below, bit for bit
     return -largest(groups, -values, size)
 
 
@@ -51,15 +55,17 @@ def medians(groups: Ints, values: Floats, size: int) -> Floats:
 
 def firsts(ordered: Ints) -> npt.NDArray[np.bool_]:
     """Return where a new group begins, in rows whose groups stand together."""
-    begins = np.ones(len(ordered), dtype=bool)
-    begins[1:] = ordered[1:] != ordered[:-1]
+    begins = np.empty(len(ordered), dtype=bool)
+    begins[:1] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=begins[1:])
     return begins
 
 
 def lasts(ordered: Ints) -> npt.NDArray[np.bool_]:
     """Return where a group ends, in rows whose groups stand together."""
-    ends = np.ones(len(ordered), dtype=bool)
-    ends[:-1] = ordered[1:] != ordered[:-1]
+    ends = np.empty(len(ordered), dtype=bool)
+    ends[-1:] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=ends[:-1])
     return ends
 
 
@@ -67,11 +73,20 @@ def numbered(keys: Sequence[Ints]) -> Ints:
     """Number the distinct combinations of keys: equal combinations, equal numbers."""
     combined = keys[0]
     for key in keys[1:]:
-        span = int(key.max(initial=0)) + 1
-        if int(combined.max(initial=0)) > 2**62 // max(span, 1):
+        span = int(np.maximum.reduce(key, initial=0)) + 1
+        if int(np.maximum.reduce(combined, initial=0)) > 2**62 // span:
             combined = np.unique(combined, return_inverse=True)[1].astype(np.int64)
         combined = combined * span + key
     return combined
+
+
+def as_places(keys: Sequence[Ints]) -> Ints:
+    """Number the distinct combinations of keys, as :func:`numbered`, with numbers not far above their count."""
+    combined = numbered(keys)
+    if int(np.maximum.reduce(combined, initial=0)) <= 4 * len(combined):  # sorting takes longer than a few gaps
+        return combined
+    places: Ints = np.unique(combined, return_inverse=True)[1]
+    return places
 
 
 def joined_masks(keys: Ints, masks: Masks) -> tuple[Ints, Masks]:
