@@ -6,8 +6,8 @@ Contracts are state: they count once recorded, also those that begin later. A co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,11 @@ AGREEMENTS = RowsWanted(
 NEVER_DAY = 4_000_000.0  # days since 1970; after every date
 
 
-@dataclass(frozen=True)
 class Agreements:
     """Contracts as known on each date, by cell and in order of start, end and key.
 
     Days since 1970, NaN where not given; `last_day` is the end, or far ahead where it is open; `plan` is a code.
+    A column is made when it is first read: those who take some rows read two or three.
     """
 
     cell: Ints
@@ -46,15 +46,17 @@ class Agreements:
     arr: Floats
     plan: Ints
     key_rank: Ints
-    plans: tuple[str, ...]
+
+    def __init__(self, column: Callable[[str], Any], plans: tuple[str, ...]) -> None:
+        self._column, self.plans = column, plans
+
+    def __getattr__(self, name: str) -> Any:
+        made = self.__dict__[name] = self._column(name)
+        return made
 
     def take(self, rows: Mask | Ints) -> Agreements:
         """Return the chosen rows."""
-        return Agreements(*(column[rows] for column in self._columns), self.plans)  # type: ignore[call-arg]
-
-    @cached_property
-    def _columns(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in COLUMNS)
+        return Agreements(lambda name: getattr(self, name)[rows], self.plans)
 
     def in_force(self, day: Floats) -> Mask:
         """Return whether each contract has begun by the day and not ended before it."""
@@ -64,9 +66,6 @@ class Agreements:
         """Return a column of amounts."""
         values: Floats = getattr(self, column)
         return values
-
-
-COLUMNS = tuple(one.name for one in fields(Agreements) if one.name != "plans")
 
 
 def agreements(scope: Scope) -> Agreements:
@@ -81,18 +80,11 @@ def _agreements(scope: Scope) -> Agreements:
     row, cell = scope.expanded(rows.account, rows.known)
     order = np.lexsort((rows.key_rank[row], last_day[row], start[row], cell))
     row, cell = row[order], cell[order]
+    columns = {**rows.numbers, "last_day": last_day, "key_rank": rows.key_rank}
+    columns |= {"start": start, "end": end, "plan": rows.codes("plan")}
+    of_cells = {"cell": cell, "day": scope.day[cell]}
     return Agreements(
-        cell,
-        scope.day[cell],
-        start[row],
-        end[row],
-        last_day[row],
-        rows.numbers["notice_deadline"][row],
-        rows.numbers["notice_at"][row],
-        rows.numbers["licences"][row],
-        rows.numbers["arr"][row],
-        rows.codes("plan")[row],
-        rows.key_rank[row],
+        lambda name: of_cells[name] if name in of_cells else columns[name][row],
         rows.texts["plan"].values if "plan" in rows.texts else (),
     )
 
