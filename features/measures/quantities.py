@@ -17,7 +17,7 @@ from features.catalogue.schema import KnownSince
 from features.measures.calendar import SECONDS_A_DAY, Floats, Ints, Masks
 from features.measures.contacts import CONTACTS, role_holders
 from features.measures.frames import DAY, Demand, RowFrame, Spec, Starts
-from features.measures.groups import firsts, largest, lasts, medians, numbered, smallest, sums
+from features.measures.groups import as_places, firsts, largest, lasts, medians, numbered, smallest, sums
 from features.measures.scope import CountsWanted, OfAggregate, OfRows, RowsWanted, Scope
 from features.measures.service import AGREEMENTS, service_start
 
@@ -71,7 +71,7 @@ def _seen_long_ago(rows: RowFrame, column: str, days_ago: int) -> Masks:
     """For each row: the dates at which a row, older than `days_ago`, by the same somebody is known."""
     old = rows.known & ~rows.calendar.below(rows.occurred + (days_ago + 1) * SECONDS_A_DAY)
     codes = rows.codes(column)
-    who = np.unique(numbered([rows.account, codes + 1]), return_inverse=True)[1]
+    who = as_places([rows.account, codes + 1])
     dates = np.zeros(int(who.max(initial=-1)) + 1, dtype=np.int64)
     np.bitwise_or.at(dates, who, old)
     return np.where(codes >= 0, dates[who], 0)
@@ -198,7 +198,7 @@ class LastDebut(OfRows):
         A row known from its own moment on settles the first time unless a row known later lies before it.
         """
         seen = scope.frame(self.table).valued(self.demand)
-        who = np.unique(numbered([seen.account, seen.code]), return_inverse=True)[1].astype(np.int64)
+        who = as_places([seen.account, seen.code])
         size = int(who.max(initial=-1)) + 1
         if len(scope.calendar) == 1:  # every row that is seen counts
             account = np.zeros(size, dtype=np.int64)
