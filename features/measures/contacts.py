@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from features.measures.calendar import Floats, Ints
 from features.measures.frames import Spec, day_of
-from features.measures.groups import firsts, largest, numbered, smallest, sums
+from features.measures.groups import as_places, firsts, largest, numbered, smallest, sums
 from features.measures.scope import CountsWanted, RowsWanted, Scope
 
 PeopleNumber = Literal["ever", "staying", "left", "succeeded", "new_title"]
@@ -52,7 +52,7 @@ def _stints(scope: Scope) -> Stints:
     # A successor was named when the first version of the row named one, whatever was corrected since.
     named = rows.codes("successor_id") >= 0
     begins = rows.numbers["valid_from"]
-    same = np.unique(numbered([rows.account, contact, rows.codes("valid_from") + 1]), return_inverse=True)[1]
+    same = as_places([rows.account, contact, rows.codes("valid_from") + 1])
     first_named = smallest(same[named], rows.known_from[named], int(same.max(initial=-1)) + 1)[same]
     row, cell = scope.expanded(rows.account, rows.known)
     order = np.lexsort((rows.key_rank[row], begins[row], contact[row], cell))
