@@ -9,6 +9,7 @@ greater number.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -103,13 +104,17 @@ class Calendar:
         ):  # rows are never known before they occur
             return np.full(len(occurred), self.all, dtype=bool if self.one else np.int64)
         if self.one:
-            age = self.seconds - occurred
-            ended: Masks = age >= until_days_ago * SECONDS_A_DAY
-            return ended if window_days is None else ended & (age < (window_days + until_days_ago) * SECONDS_A_DAY)
+            oldest = math.inf if window_days is None else window_days + until_days_ago
+            return self.aged(occurred, until_days_ago * SECONDS_A_DAY, oldest * SECONDS_A_DAY)
         begins = self.below(occurred + until_days_ago * SECONDS_A_DAY)
         if window_days is None:
             return self.all & ~begins
         return self.below(occurred + (window_days + until_days_ago) * SECONDS_A_DAY) & ~begins
+
+    def aged(self, occurred: Floats, at_least: Floats | float, below: Floats | float) -> Masks:
+        """Return, of a calendar of one date, whether each moment lies so many seconds before it."""
+        age = self.seconds - occurred
+        return (age >= at_least) & (age < below)
 
     def expanded(self, account: Ints, mask: Masks) -> tuple[Ints, Ints]:
         """Expand rows to their dates: the row's place, and its cell, the account's dates side by side."""

@@ -93,11 +93,11 @@ class Together:
     demands: tuple[Demand, ...]
 
     @cached_property
-    def _days(self) -> tuple[Floats, Floats]:
-        """Shape (demands, 1): how long each window is, and how long ago it ends."""
-        lengths = [math.inf if demand.window_days is None else demand.window_days for demand in self.demands]
-        ends = [demand.until_days_ago for demand in self.demands]
-        return np.array(lengths)[:, None], np.array(ends, dtype=np.float64)[:, None]
+    def _ages(self) -> tuple[Floats, Floats]:
+        """Shape (demands, 1): how old rows are at least, and less than what, in seconds."""
+        lengths = np.array([math.inf if one.window_days is None else one.window_days for one in self.demands])
+        ends = np.array([one.until_days_ago for one in self.demands])
+        return SECONDS_A_DAY * ends[:, None], SECONDS_A_DAY * (lengths + ends)[:, None]
 
     @cached_property
     def _ever(self) -> list[int]:
@@ -106,7 +106,7 @@ class Together:
 
     def windows(self, calendar: Calendar, occurred: Floats) -> Masks:
         """Shape (demands, rows): whether each row lies in each window."""
-        masks = calendar.within(occurred, *self._days)
+        masks = calendar.aged(occurred, *self._ages)
         if self._ever:
             masks[self._ever] = True
         return masks
