@@ -81,7 +81,8 @@ class Asked:
         asked: dict[Quantity, None] = {}
 
         def learn(quantity: Quantity) -> Floats:
-            asked[quantity] = None
+            if quantity.table in self.connected:
+                asked[quantity] = None
             return np.zeros(0)
 
         nothing = np.zeros(0)
@@ -98,6 +99,7 @@ class Asked:
                 measure=learn,
             )
         )
+        self.quantities = frozenset(asked)
         self.account_columns = self._account_columns()
         own = RowsWanted(ACCOUNTS, (), tuple(dict.fromkeys(["customer_since", *self.account_columns.values()])))
         always = [own, *([service.AGREEMENTS] if CONTRACTS in self.connected else [])]
@@ -269,13 +271,19 @@ class Pass:
             stage=stage,
             coverage=self._coverage(),
             connected=self._asked.connected,
-            measure=lambda quantity: self._of_pairs(quantity.numbers(self._scope)),
+            measure=self._measured,
         )
         signals, factors, ages, second_windows = self._asked.read(known)
         tenure = day - facts["service_start"]
         derived = {**facts, "plan": plan, "stage": Texts(stage, STAGES), "tenure_days": tenure}
         context, text = self._context(derived)
         return Readings(signals, factors, ages, {**context, **second_windows}, text, under_notice)
+
+    def _measured(self, quantity: Quantity) -> Numbers:
+        """Shape (n,): the quantity; NaN of a table that is not connected."""
+        if quantity not in self._asked.quantities:
+            return self._all(math.nan)
+        return self._of_pairs(quantity.numbers(self._scope))
 
     def _context(self, derived: Mapping[str, Numbers | Texts]) -> tuple[dict[str, Answer], dict[str, Texts]]:
         columns = self._asked.account_columns

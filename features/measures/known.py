@@ -95,11 +95,10 @@ class Known:
         return value if self.size == 1 else np.full(self.size, value)
 
     def number(self, quantity: Quantity) -> Numbers:
-        """Shape (n,): the quantity, NaN where there are no rows."""
+        """Shape (n,): the quantity, NaN where there are no rows, or no table."""
         found = self._numbers.get(quantity)
         if found is None:
-            there = quantity.table in self.connected
-            found = self._numbers[quantity] = self.measure(quantity) if there else self.all(math.nan)
+            found = self._numbers[quantity] = self.measure(quantity)
         return found
 
     def count(self, quantity: Quantity) -> Numbers:
