@@ -12,11 +12,12 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -320,9 +321,9 @@ def _floats(column: Sequence[float | None]) -> Floats:
 
 
 def _coded(column: Sequence[str | None]) -> Texts:
-    place: dict[str, int] = {}
-    codes = [-1 if text is None else place.setdefault(text, len(place)) for text in column]
-    return Texts(np.array(codes, dtype=np.int64), tuple(place))
+    places: dict[str | None, int] = defaultdict(count().__next__, {None: -1})  # a new text gets the next number
+    codes = np.fromiter(map(places.__getitem__, column), np.int64, len(column))
+    return Texts(codes, tuple(places)[1:])  # type: ignore[arg-type]  # None came first
 
 
 def _ranks(keys: Sequence[str]) -> Ints:
