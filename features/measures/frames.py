@@ -100,6 +100,17 @@ class Together:
         return SECONDS_A_DAY * ends[:, None], SECONDS_A_DAY * (lengths + ends)[:, None]
 
     @cached_property
+    def alike(self) -> list[Demand]:
+        """One demand of those that ask for the same rows, whatever the window."""
+        return list({_rows_of(demand): demand for demand in reversed(self.demands)}.values())
+
+    @cached_property
+    def like(self) -> list[int]:
+        """Each demand's place among :attr:`alike`."""
+        places = {_rows_of(demand): place for place, demand in enumerate(self.alike)}
+        return [places[_rows_of(demand)] for demand in self.demands]
+
+    @cached_property
     def _ever(self) -> list[int]:
         """The places of those without a window; tables of state know no moment."""
         return [n for n, one in enumerate(self.demands) if one.window_days is None and one.until_days_ago == 0]
@@ -110,6 +121,10 @@ class Together:
         if self._ever:
             masks[self._ever] = True
         return masks
+
+
+def _rows_of(demand: Demand) -> tuple[str, str, tuple[str, ...]]:
+    return demand.chosen, demand.of, demand.columns
 
 
 @dataclass(frozen=True)
@@ -164,7 +179,7 @@ class Frame(Protocol):
         """Answer ``served``; with the place in `starts` that each count belongs to."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # frozen, it would take four times as long to make; one account needs 13
 class RowFrame:
     """Rows as they are, of the accounts in a pass; versions that count at no date too.
 
@@ -220,7 +235,7 @@ class RowFrame:
     def counted(self, demand: Demand) -> Counted:
         """Count the rows that match, each with the dates in whose window it is known."""
         mask = self.known & self.calendar.within(self.occurred, demand.window_days, demand.until_days_ago)
-        rows = np.flatnonzero(self._chosen(demand, mask != 0))
+        rows = np.flatnonzero(self._chosen(demand) & (mask != 0))
         account, mask, amount = self.account[rows], mask[rows], self._amount(demand)
         if demand.of == "distinct":
             keys = [self.codes(column)[rows] for column in demand.columns]
@@ -238,8 +253,9 @@ class RowFrame:
         """Shape (demands,): what :meth:`counted` of each demand adds up to, of one account on one date."""
         inside = together.windows(self.calendar, self.occurred) & self.known
         totals = np.empty(len(inside))
+        chosen = [self._chosen(demand) for demand in together.alike]
         for which, demand in enumerate(together.demands):
-            rows = self._chosen(demand, inside[which])
+            rows = inside[which] & chosen[together.like[which]]
             if demand.of == "distinct":
                 totals[which] = np.count_nonzero(firsts(np.sort(self._combinations(demand.columns)[rows])))
             elif demand.of == "sum":
@@ -249,18 +265,17 @@ class RowFrame:
                 totals[which] = np.count_nonzero(rows)
         return totals
 
-    def _chosen(self, demand: Demand, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Return which of some rows match a demand's filters, and have, or lack, what it asks for."""
-        if demand.chosen:
-            among = among & self.matches[demand.chosen]
+    def _chosen(self, demand: Demand) -> npt.NDArray[np.bool_]:
+        """Return which rows match a demand's filters, and have, or lack, what it asks for."""
+        rows = self.matching(demand.chosen)
         if demand.of in ("sum", "given"):
-            return among & ~np.isnan(self.numbers[demand.columns[0]])
+            return rows & ~np.isnan(self.numbers[demand.columns[0]])
         if demand.of == "nameless":
-            return among & (self.codes(demand.columns[0]) < 0)
+            return rows & (self.codes(demand.columns[0]) < 0)
         if demand.of == "distinct":
             for column in demand.columns:
-                among = among & (self.codes(column) >= 0)
-        return among
+                rows = rows & (self.codes(column) >= 0)
+        return rows
 
     def _combinations(self, columns: tuple[str, ...]) -> Ints:
         """Number the rows' combinations of some columns."""
