@@ -13,6 +13,8 @@ from features.measures.calendar import Floats, Ints, Masks
 
 def sums(groups: Ints, values: Floats | None, size: int) -> Floats:
     """Return the sum of each group, or the number of its rows; 0 without rows."""
+    if size == 1 and values is None:
+        return np.array([float(len(groups))])
     total: Floats = np.bincount(groups, weights=values, minlength=size).astype(np.float64)
     return total
 
