@@ -235,7 +235,6 @@ def leading_plan(held: Agreements, size: int) -> Ints:
 
 def _first_by(held: Agreements, amount: Floats, then: Floats) -> Ints:
     """Per cell, the contract with the most of the first amount, then of the next, then by key."""
-    order = np.lexsort(
-        (-held.key_rank, -np.nan_to_num(then, nan=-1.0), -np.nan_to_num(amount, nan=-1.0), held.cell)
-    )
+    most, then = (np.where(np.isnan(values), 1.0, -values) for values in (amount, then))
+    order = np.lexsort((-held.key_rank, then, most, held.cell))
     return order[firsts(held.cell[order])]
