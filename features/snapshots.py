@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from features.catalogue.schema import ContextKind
 from features.errors import ContractMismatchError
 from features.measures import service
 from features.measures.calendar import MOST_DATES, Calendar, Ints
+from features.measures.elementwise import Numbers, isnan, where
 from features.measures.engine import Asked, Readings
 from features.measures.frames import Texts
 from features.measures.known import Answer
@@ -259,36 +261,46 @@ def _put(
 
 def assemble(readings: Readings, contract: FeatureContract, values: Floats, letters: Letters) -> None:
     """Put readings in the contract's order into `values` (n, k), NaN unknown, and their `letters` (n, k)."""
-    for place, column in enumerate(contract.columns):
-        if column.role is Role.SIGNAL:
-            answer = readings.signals[column.name]
-        elif column.role is Role.FACTOR:
-            answer = readings.factors[column.name]
-            age = contract.position[age_column(column.name)]
-            values[:, age], letters[:, age] = readings.ages[column.name], answer.letters
-        elif column.role is Role.CONTEXT and column.name in readings.text:
-            answer = _or_unknown(codes(readings.text[column.name], column.codebook), UnknownReason.NO_BASE)
-        elif column.role is Role.CONTEXT:
-            answer = readings.context[column.name]
+    answers: dict[int, Answer] = {}
+    for place, name in contract.places[Role.SIGNAL]:
+        answers[place] = readings.signals[name]
+    for place, name in contract.places[Role.FACTOR]:
+        answer = answers[place] = readings.factors[name]
+        answers[contract.position[age_column(name)]] = Answer(readings.ages[name], answer.letters)
+    for place, name in contract.places[Role.CONTEXT]:
+        if name in readings.text:
+            of_texts = codes(readings.text[name], contract.columns[place].codebook)
+            answers[place] = _or_unknown(of_texts, UnknownReason.NO_BASE)
         else:
-            continue
-        values[:, place], letters[:, place] = answer.values, answer.letters
-    for name, told in ((COVERAGE, coverage(contract, letters)), (UNDER_NOTICE, readings.under_notice)):
-        place, answer = contract.position[name], _or_unknown(told.astype(np.float64), UnknownReason.NOT_CONNECTED)
-        values[:, place], letters[:, place] = answer.values, answer.letters
+            answers[place] = readings.context[name]
+    answers[contract.position[UNDER_NOTICE]] = _or_unknown(
+        readings.under_notice * 1.0, UnknownReason.NOT_CONNECTED
+    )
+    if len(values) == 1:  # plain numbers, put there at once
+        places = list(answers)
+        values[0, places] = [answer.values for answer in answers.values()]
+        letters[0, places] = [answer.letters for answer in answers.values()]
+    else:
+        for place, answer in answers.items():
+            values[:, place], letters[:, place] = answer.values, answer.letters
+    place = contract.position[COVERAGE]
+    answer = _or_unknown(coverage(contract, letters), UnknownReason.NOT_CONNECTED)
+    values[:, place], letters[:, place] = answer.values, answer.letters
 
 
-def _or_unknown(values: Floats, reason: UnknownReason) -> Answer:
-    return Answer(values, np.where(np.isnan(values), letter(reason), KNOWN))
+def _or_unknown(values: Numbers, reason: UnknownReason) -> Answer:
+    return Answer(values, where(isnan(values), letter(reason), KNOWN))
 
 
-def codes(texts: Texts, codebook: Sequence[str]) -> Floats:
+def codes(texts: Texts, codebook: Sequence[str]) -> Numbers:
     """Return each text's place in the codebook; a value that is not in it, or none, is NaN.
 
     >>> codes(Texts(np.array([1, 0, -1, 2]), ("basic", "pro", "new")), ["basic", "pro"])
     array([ 1.,  0., nan, nan])
     """
     place = _places(tuple(codebook))
+    if isinstance(texts.codes, int):
+        return place.get(texts.values[texts.codes], math.nan) if texts.codes >= 0 else math.nan
     return np.array([*(place.get(value, np.nan) for value in texts.values), np.nan])[texts.codes]
 
 

@@ -92,6 +92,11 @@ class FeatureContract:
         return {name: place for place, name in enumerate(self.names)}
 
     @cached_property
+    def places(self) -> Mapping[Role, Sequence[tuple[int, str]]]:
+        """Where the columns of each role stand, and their names."""
+        return {role: [(n, c.name) for n, c in enumerate(self.columns) if c.role is role] for role in Role}
+
+    @cached_property
     def items(self) -> tuple[Column, ...]:
         """Signals, then factors: what the scorecard judges."""
         return tuple(c for c in self.columns if c.role in (Role.SIGNAL, Role.FACTOR))

@@ -9,8 +9,10 @@ greater number.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,7 @@ from features.errors import ReadingError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Masks = npt.NDArray[np.int64]
+Masks = npt.NDArray[Any]  # int64; of a calendar of one date yes or no, which says the same
 
 MOST_DATES = 62  # bits of a signed 64-bit integer, less the sign and one to spare
 SECONDS_A_DAY = 86_400
@@ -38,6 +40,8 @@ class Calendar:
         Shape (dates,), float64: each date's moment in seconds since 1970, and its day since 1970.
     all
         The mask of all dates.
+    one
+        Whether there is one date only: then masks are yes or no.
 
     Raises
     ------
@@ -71,6 +75,7 @@ class Calendar:
         self.time_of_day_seconds = int(self.seconds[0] - self.day[0] * SECONDS_A_DAY)
         self._prefix: Masks = np.array([2**count - 1 for count in range(len(dates) + 1)], dtype=np.int64)
         self.all = int(self._prefix[-1])
+        self.one = len(dates) == 1
 
     def __len__(self) -> int:
         return len(self.dates)
@@ -83,16 +88,14 @@ class Calendar:
 
     def below(self, moments: Floats) -> Masks:
         """Return the dates before each moment (seconds since 1970; NaN and infinity: all dates)."""
-        if len(self.dates) == 1:  # one account now: the search takes longer than the comparison
-            one: Masks = (~(moments <= self.seconds[0])).astype(np.int64)
-            return one
+        if self.one:
+            return ~(moments <= self.seconds)
         return self.before(np.ceil((moments - self.time_of_day_seconds) / SECONDS_A_DAY))
 
     def before(self, days: Floats) -> Masks:
         """Return the dates whose day lies before each whole day since 1970 (NaN and infinity: all dates)."""
-        if len(self.dates) == 1:
-            one: Masks = (~(days <= self.day[0])).astype(np.int64)
-            return one
+        if self.one:
+            return ~(days <= self.day)
         since_first = np.maximum(np.fmin(days, self.day[-1] + 1) - self.day[0], 0.0)  # NaN is passed over
         found: Masks = self._before_day[since_first.astype(np.int64)]
         return found
@@ -118,15 +121,23 @@ class Calendar:
         if (
             window_days is None and isinstance(until_days_ago, int) and until_days_ago == 0
         ):  # rows are never known before they occur
-            return np.full(len(occurred), self.all, dtype=np.int64)
+            return np.full(len(occurred), self.all, dtype=bool if self.one else np.int64)
+        if self.one:
+            oldest = math.inf if window_days is None else window_days + until_days_ago
+            return self.aged(occurred, until_days_ago * SECONDS_A_DAY, oldest * SECONDS_A_DAY)
         begins = self.below(occurred + until_days_ago * SECONDS_A_DAY)
         if window_days is None:
             return self.all & ~begins
         return self.below(occurred + (window_days + until_days_ago) * SECONDS_A_DAY) & ~begins
 
+    def aged(self, occurred: Floats, at_least: Floats | float, below: Floats | float) -> Masks:
+        """Return, of a calendar of one date, whether each moment lies so many seconds before it."""
+        age = self.seconds - occurred
+        return (age >= at_least) & (age < below)
+
     def expanded(self, account: Ints, mask: Masks) -> tuple[Ints, Ints]:
         """Expand rows to their dates: the row's place, and its cell, the account's dates side by side."""
-        if len(self.dates) == 1:
+        if self.one:
             only: Ints = mask.nonzero()[0]
             return only, account[only]
         return self.cells(account, self.bits(mask))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints, Masks
 from features.measures.frames import Counted, Demand, Filters, RowFrame, Starts, Valued, day_of
-from features.measures.groups import firsts, numbered, stable_order
+from features.measures.groups import firsts, numbered, stable_order, where_so
 
 EXACT = 2.0**53  # whole numbers up to here add up to the same sum in any order
 
@@ -147,7 +147,7 @@ class CondensedFrame:
         """Shape (kinds,): the dates at which rows of each kind count for a demand."""
         kinds = self._kinds
         mask = kinds.known & self._tiles.windows[demand.window_days, demand.until_days_ago][kinds.tile]
-        return np.where(kinds.matches[demand.chosen], mask, 0) if demand.any_of else mask
+        return where_so(mask, kinds.matches[demand.chosen]) if demand.any_of else mask
 
     def counted(self, demand: Demand) -> Counted:
         """Count rows by account and kind, and different values by the dates of all their rows."""

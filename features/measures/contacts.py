@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from features.measures.calendar import Calendar, Floats, Ints, Masks
 from features.measures.frames import Spec, day_of
-from features.measures.groups import dense, firsts, followers, numbered, ordered_by, smallest, sums
+from features.measures.groups import as_places, firsts, followers, numbered, ordered_by, smallest, sums, where_so
 from features.measures.scope import CountsWanted, RowsWanted, Scope
 
 PeopleNumber = Literal["ever", "staying", "left", "succeeded", "new_title"]
@@ -60,7 +60,7 @@ class Stints:
 
     def of_people(self, row: Ints, masks: Masks) -> Masks:
         """Return each person's dates: those of any of some rows."""
-        joined = np.zeros(len(self.account), dtype=np.int64)
+        joined = np.zeros(len(self.account), dtype=masks.dtype)
         np.bitwise_or.at(joined, self.person[row], masks)
         return joined
 
@@ -72,7 +72,7 @@ def _stints(scope: Scope) -> Stints:
     # A successor was named when the first version of the row named one, whatever was corrected since.
     named = rows.codes("successor_id") >= 0
     begins = rows.numbers["valid_from"]
-    same = dense(numbered([rows.account, contact, rows.codes("valid_from") + 1]))
+    same = as_places([rows.account, contact, rows.codes("valid_from") + 1])
     first_named = smallest(same[named], rows.known_from[named], int(same.max(initial=-1)) + 1)[same]
     some = rows.known.nonzero()[0]
     order = some[ordered_by(rows.account[some], contact[some], begins[some], rows.key_rank[some])]
@@ -90,7 +90,7 @@ def _stints(scope: Scope) -> Stints:
         np.where(named, first_named, np.nan)[order],
         rows.codes("title")[order],
         rows.known[order],
-        np.where(np.isnan(valid_to), last, 0),
+        where_so(last, np.isnan(valid_to)),
         np.concatenate([row, no_next]),
         np.concatenate([np.fmin(valid_to[row], begins[following] - 1), valid_to[no_next]]),
         np.concatenate([meeting, last[no_next]]),
@@ -115,7 +115,7 @@ class Holders:
         asked = account * len(self.contacts) + contact
         place = np.searchsorted(keys, asked)
         there = (contact >= 0) & (np.append(keys, -1)[place] == asked)
-        return np.where(there, np.append(self.mask, 0)[place], 0)
+        return where_so(np.append(self.mask, self.mask.dtype.type(0))[place], there)
 
 
 def role_holders(scope: Scope, roles: tuple[str, ...]) -> Holders:

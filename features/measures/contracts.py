@@ -127,7 +127,7 @@ class NearDeadlineRows(OfAggregate):
         bound = np.fmin((known.end - known.start + 1) * self.near.term_share, float(self.near.days))
         left = deadline[contract] - on
         close = known.in_force(contract, on) & (left >= 0) & (left <= bound[contract])
-        near = np.zeros(len(chosen), dtype=np.int64)
+        near = np.zeros(len(chosen), dtype=known.known.dtype)
         np.bitwise_or.at(near, row[close], known.known[contract[close]])
         _, cells = scope.expanded(rows.account[chosen], mask[chosen] & near)
         return sums(cells, None, scope.cells)

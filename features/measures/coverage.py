@@ -59,7 +59,12 @@ class Coverage:
         10.0
         """
         if not isinstance(start, np.ndarray):
-            return sum(max(0.0, min(last, end) - max(first, start)) for first, last in self._spans_of_one(table))
+            days_of_one = 0.0
+            for first, last in self._spans_of_one(table):
+                overlap = (end if end < last else last) - (start if start > first else first)
+                if overlap > 0:
+                    days_of_one += overlap
+            return days_of_one
         begins, ends = self.spans[table]
         overlap = np.minimum(ends, end[:, None])
         overlap -= np.maximum(begins, start[:, None])

@@ -21,12 +21,12 @@ from features.catalogue.schema import STAGES, Definitions, Stages
 from features.measures import kinds, service
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints
 from features.measures.coverage import Coverage
-from features.measures.elementwise import floor, isnan, where
+from features.measures.elementwise import Numbers, floor, isnan, where
 from features.measures.feeds import covered_by, fetched_feeds
 from features.measures.fetching import ACCOUNTS, Fetched, FetchedInParts, Wanted, by_table, parts
 from features.measures.frames import Demand, Frame, Texts, Together
 from features.measures.known import Answer, Connected, Known, answer_unless
-from features.measures.letters import KNOWN
+from features.measures.letters import KNOWN, letter
 from features.measures.quantities import CsmSince, Rating
 from features.measures.queries import Queries
 from features.measures.scope import Frames, Quantity, Reference, RowsWanted, Scope
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 CONTRACTS = "contracts"
 PAIRS_A_PASS = 100_000  # what NumPy then holds is some hundred bytes a pair and quantity
 CSM_SINCE = CsmSince()
+NO_BASE = letter(UnknownReason.NO_BASE)
 Read = tuple[dict[str, Answer], dict[str, Answer], dict[str, Floats], dict[str, Answer]]
 
 
@@ -79,7 +80,8 @@ class Asked:
         asked: dict[Quantity, None] = {}
 
         def learn(quantity: Quantity) -> Floats:
-            asked[quantity] = None
+            if quantity.table in self.connected:
+                asked[quantity] = None
             return np.zeros(0)
 
         nothing = np.zeros(0)
@@ -96,6 +98,7 @@ class Asked:
                 measure=learn,
             )
         )
+        self.quantities = frozenset(asked)
         self.account_columns = self._account_columns()
         own = RowsWanted(ACCOUNTS, (), tuple(dict.fromkeys(["customer_since", *self.account_columns.values()])))
         always = [own, *([service.AGREEMENTS] if CONTRACTS in self.connected else [])]
@@ -198,78 +201,92 @@ class Pass:
         self._size, self._place, self._coverage = len(account), place, coverage
         self._calendar = scope.calendar
         self._cell = account * len(scope.calendar) + place
-        self._every_cell = self._size == scope.cells and bool((self._cell == np.arange(self._size)).all())
+        self._one = self._size == scope.cells == 1
+        self._every_cell = self._one or (
+            self._size == scope.cells and bool((self._cell == np.arange(self._size)).all())
+        )
 
     def _of_pairs(self, cells: Any) -> Any:
-        """Values of cells as values of pairs."""
+        """Values of cells as values of pairs: of one a plain number."""
+        if self._size == 1:
+            return cells.item(0 if self._one else self._cell.item())
         return cells if self._every_cell else cells[self._cell]
 
-    @cached_property
-    def _day(self) -> Floats:
-        return self._calendar.day[self._place]
+    def _of_dates(self, dates: Floats) -> Numbers:
+        """Values of the calendar's dates as values of pairs."""
+        return dates.item(self._place.item()) if self._size == 1 else dates[self._place]
+
+    def _all(self, value: Any) -> Any:
+        """The same for all pairs."""
+        return value if self._size == 1 else np.full(self._size, value)
 
     # --- facts ------------------------------------------------------------------------------------------------
 
-    def _attribute(self, column: str) -> Floats | Texts:
-        """Shape (n,): a column of the account as known on each date."""
+    @cached_property
+    def _version(self) -> Numbers:
+        """Shape (n,): the row of the account as known on each date; -1: none."""
         rows = self._scope.rows(ACCOUNTS)
         row, cells = self._scope.expanded(rows.account, rows.known)
         version = np.full(self._scope.cells, -1, dtype=np.int64)
         version[cells] = row
-        version = self._of_pairs(version)
-        if column in rows.texts:
-            codes = np.where(version >= 0, np.append(rows.texts[column].codes, -1)[version], -1)
-            return Texts(codes, rows.texts[column].values)
-        values: Floats = np.where(version >= 0, np.append(rows.numbers[column], np.nan)[version], np.nan)
-        return values
+        return self._of_pairs(version)
 
-    def _service(self) -> tuple[dict[str, Floats], Texts, npt.NDArray[np.bool_]]:
+    def _attribute(self, column: str) -> Numbers | Texts:
+        """Shape (n,): a column of the account as known on each date."""
+        rows, version = self._scope.rows(ACCOUNTS), self._version
+
+        def of_version(values: Any, missing: float) -> Numbers:
+            if self._size == 1:
+                return values.item(version) if version >= 0 else missing
+            return np.append(values, missing)[version]
+
+        if column in rows.texts:
+            return Texts(of_version(rows.texts[column].codes, -1), rows.texts[column].values)
+        return of_version(rows.numbers[column], math.nan)
+
+    def _service(self) -> tuple[dict[str, Numbers], Texts, Numbers]:
         """Facts from the contracts by name, the plan, and whether notice was given."""
         if CONTRACTS in self._asked.connected:
             facts = service.facts(self._scope)
             numbers = {name: self._of_pairs(value) for name, value in facts.numbers().items()}
             plan = Texts(self._of_pairs(facts.plan.codes), facts.plan.values)
             return numbers, plan, self._of_pairs(facts.under_notice)
-        numbers = {name: np.full(self._size, np.nan) for name in service.FACTS}
+        numbers = dict.fromkeys(service.FACTS, self._all(math.nan))
         since = self._attribute("customer_since")
         assert not isinstance(since, Texts)  # the contract says that it is a date
         numbers["service_start"] = since
-        return numbers, Texts(np.full(self._size, -1), ()), np.zeros(self._size, dtype=bool)
+        return numbers, Texts(self._all(-1), ()), self._all(False)
 
     # --- readings ---------------------------------------------------------------------------------------------
 
     def readings(self) -> Readings:
         """Read every signal, factor and context column of the definitions for all pairs."""
         facts, plan, under_notice = self._service()
-        stage = stages(facts, self._day, self._definitions.stages)
-        one = self._size == 1
-
-        def plain(numbers: Any) -> Any:
-            return numbers.item() if one else numbers
-
+        day = self._of_dates(self._calendar.day)
+        stage = stages(facts, day, self._definitions.stages)
         known = Known(
             size=self._size,
-            day=plain(self._day),
-            seconds=plain(self._calendar.seconds[self._place]),
-            service_start=plain(facts["service_start"]),
-            stage=plain(stage),
+            day=day,
+            seconds=self._of_dates(self._calendar.seconds),
+            service_start=facts["service_start"],
+            stage=stage,
             coverage=self._coverage(),
             connected=self._asked.connected,
-            measure=lambda quantity: plain(self._of_pairs(quantity.numbers(self._scope))),
+            measure=self._measured,
         )
         signals, factors, ages, second_windows = self._asked.read(known)
-        context, text = self._context(facts, plan, stage)
+        tenure = day - facts["service_start"]
+        derived = {**facts, "plan": plan, "stage": Texts(stage, STAGES), "tenure_days": tenure}
+        context, text = self._context(derived)
         return Readings(signals, factors, ages, {**context, **second_windows}, text, under_notice)
 
-    def _context(
-        self, facts: Mapping[str, Floats], plan: Texts, stage: Ints
-    ) -> tuple[dict[str, Answer], dict[str, Texts]]:
-        derived: dict[str, Floats | Texts] = dict(facts)
-        derived |= {
-            "plan": plan,
-            "stage": Texts(stage, STAGES),
-            "tenure_days": self._day - facts["service_start"],
-        }
+    def _measured(self, quantity: Quantity) -> Numbers:
+        """Shape (n,): the quantity; NaN of a table that is not connected."""
+        if quantity not in self._asked.quantities:
+            return self._all(math.nan)
+        return self._of_pairs(quantity.numbers(self._scope))
+
+    def _context(self, derived: Mapping[str, Numbers | Texts]) -> tuple[dict[str, Answer], dict[str, Texts]]:
         columns = self._asked.account_columns
         numbers: dict[str, Answer] = {}
         text: dict[str, Texts] = {}
@@ -279,26 +296,24 @@ class Pass:
             value = self._attribute(columns[name]) if name in columns else derived.get(entry.of)
             if entry.kind == "category":
                 assert value is None or isinstance(value, Texts)  # columns are read as what the context is
-                text[name] = value if value is not None else Texts(np.full(self._size, -1), ())
+                text[name] = value if value is not None else Texts(self._all(-1), ())
             else:
                 assert not isinstance(value, Texts)
-                numbers[name] = _plain(value if value is not None else np.full(self._size, np.nan))
+                numbers[name] = _plain(value if value is not None else self._all(math.nan))
         return numbers, text
 
 
-def _plain(values: Floats) -> Answer:
-    missing = np.uint8(ord(UnknownReason.NO_BASE.letter))
-    return Answer(values, np.where(np.isnan(values), missing, KNOWN))
+def _plain(values: Numbers) -> Answer:
+    return Answer(values, where(isnan(values), NO_BASE, KNOWN))
 
 
 def together(demands: Iterable[Demand]) -> dict[Demand, Together]:
     """Return for each demand that is added up those that can be counted in one go with it."""
-    alike: dict[tuple[str, tuple[str, ...] | None], list[Demand]] = {}
+    by_table: dict[str, list[Demand]] = {}
     for demand in demands:
         if demand.of in ("rows", "sum", "given", "nameless", "distinct"):
-            columns = demand.columns if demand.of == "distinct" else None
-            alike.setdefault((demand.table, columns), []).append(demand)
-    groups = [Together(tuple(group)) for group in alike.values()]
+            by_table.setdefault(demand.table, []).append(demand)
+    groups = [Together(tuple(group)) for group in by_table.values()]
     return {demand: group for group in groups for demand in group.demands}
 
 
@@ -312,7 +327,7 @@ def delivered_columns(
     }
 
 
-def stages(facts: Mapping[str, Floats], day: Floats, edges: Stages) -> Ints:
+def stages(facts: Mapping[str, Numbers], day: Numbers, edges: Stages) -> Numbers:
     """Shape (n,): the lifecycle stage's place in STAGES, -1 where service has no known start.
 
     Parameters
@@ -325,17 +340,16 @@ def stages(facts: Mapping[str, Floats], day: Floats, edges: Stages) -> Ints:
         From ``signals.toml``; the renewal window wins.
     """
     served = day - facts["service_start"]
-    left = np.where(
-        np.isnan(facts["days_to_notice_deadline"]), facts["days_to_renewal"], facts["days_to_notice_deadline"]
-    )
+    deadline = facts["days_to_notice_deadline"]
+    left = where(isnan(deadline), facts["days_to_renewal"], deadline)
     place = STAGES.index
-    by_age = np.where(
+    by_age = where(
         served < edges.onboarding_days,
         place("onboarding"),
-        np.where(served < edges.adoption_days, place("adoption"), place("mature")),
+        where(served < edges.adoption_days, place("adoption"), place("mature")),
     )
-    stage = np.where(left <= edges.renewal_window_days, place("renewal_window"), by_age)
-    return np.where(np.isnan(served), -1, stage)
+    stage = where(left <= edges.renewal_window_days, place("renewal_window"), by_age)
+    return where(isnan(served), -1, stage)
 
 
 def reading(definitions: Definitions, connected: Connected) -> Callable[[Known], Read]:

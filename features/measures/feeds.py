@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.measures.calendar import Calendar, Floats, Ints
+from features.measures.calendar import Calendar, Floats, Ints, Masks
 from features.measures.coverage import Coverage, spans
 from features.measures.fetching import numbered_accounts
 from features.measures.frames import Texts
@@ -33,7 +33,7 @@ class FeedRows:
     known_from: Floats
     known_until: Floats
 
-    def known(self, calendar: Calendar) -> Ints:
+    def known(self, calendar: Calendar) -> Masks:
         """Return the dates at which each row counts."""
         return calendar.below(self.known_until) & ~calendar.below(self.known_from)
 
@@ -96,7 +96,7 @@ def covered_by(rows: FeedRows, tables: Iterable[str], calendar: Calendar, accoun
 @dataclass(frozen=True)
 class _Pairs:
     rows: FeedRows
-    known: Ints
+    known: Masks
     calendar: Calendar
     account: Ints
     place: Ints

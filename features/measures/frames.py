@@ -11,36 +11,36 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from features.catalogue.schema import Filter
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints, Masks
-from features.measures.groups import joined_masks, numbered, pairs_within
+from features.measures.groups import firsts, joined_masks, numbered, pairs_within, sums
 
 Filters = tuple[Filter, ...]
 DAY = "day"
 
 
+class _OneOfEach(type):
+    """Makes definitions that say the same one object, so that looking them up costs what looking up a name does.
+
+    Found by their text: filters are mappings, which cannot be hashed.
+    """
+
+    _made: ClassVar[WeakValueDictionary[tuple[str, str], Any]] = WeakValueDictionary()
+
+    def __call__(cls, *given: Any, **named: Any) -> Any:
+        new = super().__call__(*given, **named)
+        return cls._made.setdefault((cls.__qualname__, repr(new)), new)
+
+
 @dataclass(frozen=True, eq=False)
-class Spec:
-    """A definition: equal when it says the same (filters are mappings, which cannot be hashed)."""
-
-    @cached_property
-    def _identity(self) -> tuple[str, str]:
-        return type(self).__name__, repr(self)
-
-    @cached_property
-    def _hash(self) -> int:  # asked for at every look-up
-        return hash(self._identity)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Spec) and self._identity == other._identity)
-
-    def __hash__(self) -> int:
-        return self._hash
+class Spec(metaclass=_OneOfEach):
+    """A definition: equal when it says the same."""
 
 
 def told(any_of: Filters) -> str:
@@ -88,32 +88,43 @@ class Demand(Spec):
 
 @dataclass(frozen=True)
 class Together:
-    """Demands of one table that are counted at once: all ``distinct`` ones of the same columns, or none is."""
+    """Demands of one table that are counted at once, of one account on one date."""
 
     demands: tuple[Demand, ...]
 
     @cached_property
-    def sums(self) -> bool:
-        """Whether amounts are added up that need not be whole."""
-        return any(demand.of == "sum" for demand in self.demands)
+    def _ages(self) -> tuple[Floats, Floats]:
+        """Shape (demands, 1): how old rows are at least, and less than what, in seconds."""
+        lengths = np.array([math.inf if one.window_days is None else one.window_days for one in self.demands])
+        ends = np.array([one.until_days_ago for one in self.demands])
+        return SECONDS_A_DAY * ends[:, None], SECONDS_A_DAY * (lengths + ends)[:, None]
 
     @cached_property
-    def _days(self) -> tuple[Floats, Floats]:
-        """Shape (demands, 1): how long each window is, and how long ago it ends."""
-        lengths = [math.inf if demand.window_days is None else demand.window_days for demand in self.demands]
-        ends = [demand.until_days_ago for demand in self.demands]
-        return np.array(lengths)[:, None], np.array(ends, dtype=np.float64)[:, None]
+    def alike(self) -> list[Demand]:
+        """One demand of those that ask for the same rows, whatever the window."""
+        return list({_rows_of(demand): demand for demand in reversed(self.demands)}.values())
+
+    @cached_property
+    def like(self) -> list[int]:
+        """Each demand's place among :attr:`alike`."""
+        places = {_rows_of(demand): place for place, demand in enumerate(self.alike)}
+        return [places[_rows_of(demand)] for demand in self.demands]
+
+    @cached_property
+    def _ever(self) -> list[int]:
+        """The places of those without a window; tables of state know no moment."""
+        return [n for n, one in enumerate(self.demands) if one.window_days is None and one.until_days_ago == 0]
 
     def windows(self, calendar: Calendar, occurred: Floats) -> Masks:
-        """Shape (demands, rows): the dates in whose window each row lies."""
-        if len(self.demands) == 1:
-            only = self.demands[0]
-            return calendar.within(occurred, only.window_days, only.until_days_ago)[None]
-        masks = calendar.within(occurred, *self._days)
-        for which, demand in enumerate(self.demands):
-            if demand.window_days is None and demand.until_days_ago == 0:  # tables of state know no moment
-                masks[which] = calendar.all
+        """Shape (demands, rows): whether each row lies in each window."""
+        masks = calendar.aged(occurred, *self._ages)
+        if self._ever:
+            masks[self._ever] = True
         return masks
+
+
+def _rows_of(demand: Demand) -> tuple[str, str, tuple[str, ...]]:
+    return demand.chosen, demand.of, demand.columns
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,7 @@ class Valued:
 class Texts:
     """Text as codes: the place in `values`, -1 where null."""
 
-    codes: Ints
+    codes: Ints  # of one pair a plain number
     values: tuple[str, ...]
 
     def take(self, rows: Ints | npt.NDArray[np.bool_]) -> Texts:
@@ -172,7 +183,7 @@ class Frame(Protocol):
         """Answer ``served``; with the place in `starts` that each count belongs to."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # frozen, it would take four times as long to make; one account needs 13
 class RowFrame:
     """Rows as they are, of the accounts in a pass; versions that count at no date too.
 
@@ -205,6 +216,7 @@ class RowFrame:
     numbers: Mapping[str, Floats] = field(default_factory=dict)
     texts: Mapping[str, Texts] = field(default_factory=dict)
     key_rank: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    _combined: dict[tuple[str, ...], Ints] = field(default_factory=dict, init=False)
 
     def take(self, rows: Ints | npt.NDArray[np.bool_]) -> RowFrame:
         """Return the chosen rows."""
@@ -225,14 +237,15 @@ class RowFrame:
         """Return which rows match any of the filters, by their text (all rows without one)."""
         return self.matches[chosen] if chosen else np.ones(len(self.account), dtype=bool)
 
+    @cached_property
     def day(self) -> Ints:
-        """Return the whole UTC day that each row belongs to; midnight belongs to the day that ends."""
+        """The whole UTC day that each row belongs to; midnight belongs to the day that ends."""
         return day_of(self.occurred).astype(np.int64)
 
     def codes(self, column: str) -> Ints:
         """Return a column as codes, -1 where null."""
         if column == DAY:
-            return self.day()
+            return self.day
         if column in self.texts:
             return self.texts[column].codes
         values, codes = np.unique(self.numbers[column], return_inverse=True)
@@ -248,45 +261,54 @@ class RowFrame:
 
     def counted(self, demand: Demand) -> Counted:
         """Count the rows that match, each with the dates in whose window it is known."""
-        return self.counted_together(Together((demand,)), 1)
-
-    def counted_together(self, together: Together, accounts: int) -> Counted:
-        """Count the rows that match each of some demands, at once.
-
-        `accounts` says how many there are: those of the second demand are numbered after those of the first.
-        """
-        demands, one = together.demands, len(together.demands) == 1
-        mask = self.known & together.windows(self.calendar, self.occurred)
-        chosen = mask != 0
-        for which, demand in enumerate(demands):
-            if demand.chosen:
-                chosen[which] &= self.matches[demand.chosen]
-            if demand.of in ("sum", "given"):
-                chosen[which] &= ~np.isnan(self.numbers[demand.columns[0]])
-            elif demand.of == "nameless":
-                chosen[which] &= self.codes(demand.columns[0]) < 0
-        keys = [self.codes(column) for column in demands[0].columns] if demands[0].of == "distinct" else []
-        for key in keys:
-            chosen &= key >= 0
-        place, row = (0, chosen[0].nonzero()[0]) if one else chosen.nonzero()
-        account = self.account[row] if one else place * accounts + self.account[row]
-        if demands[0].of == "distinct":
-            first, union = joined_masks(numbered([account, *(key[row] for key in keys)]), mask[place, row])
+        mask = self.known & self.calendar.within(self.occurred, demand.window_days, demand.until_days_ago)
+        rows = np.flatnonzero(self._chosen(demand) & (mask != 0))
+        account, mask, amount = self.account[rows], mask[rows], self._amount(demand)
+        if demand.of == "distinct":
+            keys = [self.codes(column)[rows] for column in demand.columns]
+            first, union = joined_masks(numbered([account, *keys]), mask)
             return Counted(account[first], union, None)
-        amount = self._amounts(demands, place, row)
-        if amount is None or not together.sums:
-            return Counted(account, mask[place, row], amount)
+        if amount is None:
+            return Counted(account, mask, None)
+        amount = amount[rows]
+        if demand.of != "sum":
+            return Counted(account, mask, amount)
         order = np.lexsort((amount, account))  # in one order floats have one sum, in whatever order the rows came
-        return Counted(account[order], mask[place, row][order], amount[order])
+        return Counted(account[order], mask[order], amount[order])
 
-    def _amounts(self, demands: Sequence[Demand], place: Ints | int, row: Ints) -> Floats | None:
-        """Return how much each row counts; None: one each."""
-        columns = [self._amount(demand) for demand in demands]
-        if all(column is None for column in columns):
-            return None
-        ones = np.ones(len(self.account))
-        amount: Floats = np.array([ones if column is None else column for column in columns])[place, row]
-        return amount
+    def totals(self, together: Together) -> Floats:
+        """Shape (demands,): what :meth:`counted` of each demand adds up to, of one account on one date."""
+        inside = together.windows(self.calendar, self.occurred) & self.known
+        totals = np.empty(len(inside))
+        chosen = [self._chosen(demand) for demand in together.alike]
+        for which, demand in enumerate(together.demands):
+            rows = inside[which] & chosen[together.like[which]]
+            if demand.of == "distinct":
+                totals[which] = np.count_nonzero(firsts(np.sort(self._combinations(demand.columns)[rows])))
+            elif demand.of == "sum":
+                amount = np.sort(self.numbers[demand.columns[0]][rows])
+                totals[which] = sums(np.zeros(len(amount), dtype=np.int64), amount, 1)[0]
+            else:
+                totals[which] = np.count_nonzero(rows)
+        return totals
+
+    def _chosen(self, demand: Demand) -> npt.NDArray[np.bool_]:
+        """Return which rows match a demand's filters, and have, or lack, what it asks for."""
+        rows = self.matching(demand.chosen)
+        if demand.of in ("sum", "given"):
+            return rows & ~np.isnan(self.numbers[demand.columns[0]])
+        if demand.of == "nameless":
+            return rows & (self.codes(demand.columns[0]) < 0)
+        if demand.of == "distinct":
+            for column in demand.columns:
+                rows = rows & (self.codes(column) >= 0)
+        return rows
+
+    def _combinations(self, columns: tuple[str, ...]) -> Ints:
+        """Number the rows' combinations of some columns."""
+        if columns not in self._combined:
+            self._combined[columns] = numbered([self.codes(column) for column in columns])
+        return self._combined[columns]
 
     def _amount(self, demand: Demand) -> Floats | None:
         if demand.of == "last":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ FEW = 1000  # so few rows are ordered sooner than it takes to pack their keys
 
 def sums(groups: Ints, values: Floats | None, size: int) -> Floats:
     """Return the sum of each group, or the number of its rows; 0 without rows."""
+    if size == 1 and values is None:
+        return np.array([float(len(groups))])
     total: Floats = np.bincount(groups, weights=values, minlength=size).astype(np.float64)
     return total
 
@@ -22,8 +25,8 @@ def sums(groups: Ints, values: Floats | None, size: int) -> Floats:
 def largest(groups: Ints, values: Floats, size: int) -> Floats:
     """Return the largest value of each group; NaN without one (NaN values are passed over)."""
     if size == 1:
-        most = np.fmax.reduce(values, initial=-np.inf)
-        return np.array([most if most != -np.inf else np.nan])
+        most = np.fmax.reduce(values, initial=-math.inf)
+        return np.array([most if most != -math.inf else math.nan])
     found = np.full(size, -np.inf)
     np.fmax.at(found, groups, values)
     found[found == -np.inf] = np.nan
@@ -32,6 +35,9 @@ def largest(groups: Ints, values: Floats, size: int) -> Floats:
 
 def smallest(groups: Ints, values: Floats, size: int) -> Floats:
     """Return the smallest value of each group; NaN without one (NaN values are passed over)."""
+    if size == 1:
+        least = np.fmin.reduce(values, initial=math.inf)
+        return np.array([least if least != math.inf else -math.nan])  # the NaN of the line below, bit for bit
     return -largest(groups, -values, size)
 
 
@@ -54,15 +60,17 @@ def medians(groups: Ints, values: Floats, size: int) -> Floats:
 
 def firsts(ordered: Ints) -> npt.NDArray[np.bool_]:
     """Return where a new group begins, in rows whose groups stand together."""
-    begins = np.ones(len(ordered), dtype=bool)
-    begins[1:] = ordered[1:] != ordered[:-1]
+    begins = np.empty(len(ordered), dtype=bool)
+    begins[:1] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=begins[1:])
     return begins
 
 
 def lasts(ordered: Ints) -> npt.NDArray[np.bool_]:
     """Return where a group ends, in rows whose groups stand together."""
-    ends = np.ones(len(ordered), dtype=bool)
-    ends[:-1] = ordered[1:] != ordered[:-1]
+    ends = np.empty(len(ordered), dtype=bool)
+    ends[-1:] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=ends[:-1])
     return ends
 
 
@@ -70,8 +78,8 @@ def numbered(keys: Sequence[Ints]) -> Ints:
     """Number the distinct combinations of keys: equal combinations, equal numbers."""
     combined = keys[0]
     for key in keys[1:]:
-        span = int(key.max(initial=0)) + 1
-        if int(combined.max(initial=0)) > 2**62 // max(span, 1):
+        span = int(np.maximum.reduce(key, initial=0)) + 1
+        if int(np.maximum.reduce(combined, initial=0)) > 2**62 // span:
             combined = np.unique(combined, return_inverse=True)[1].astype(np.int64)
         combined = combined * span + key
     return combined
@@ -118,6 +126,20 @@ def ordered_by(*keys: Ints | Floats) -> Ints:
     return stable_order(numbered([dense(key) if key.dtype.kind == "f" else key.astype(np.int64) for key in keys]))
 
 
+def as_places(keys: Sequence[Ints]) -> Ints:
+    """Number the distinct combinations of keys, as :func:`numbered`, with numbers not far above their count."""
+    combined = numbered(keys)
+    if int(np.maximum.reduce(combined, initial=0)) <= 4 * len(combined):  # sorting takes longer than a few gaps
+        return combined
+    return dense(combined)
+
+
+def where_so(masks: Masks, so: npt.NDArray[np.bool_]) -> Masks:
+    """Return masks where something holds, and no date elsewhere."""
+    kept: Masks = np.where(so, masks, masks.dtype.type(0))
+    return kept
+
+
 def joined_masks(keys: Ints, masks: Masks) -> tuple[Ints, Masks]:
     """Join the masks of equal keys: one row of each key, and the dates at which any of its rows counts."""
     if len(keys) == 0:
@@ -137,7 +159,7 @@ def joined_between(masks: Masks, begin: Ints, after: Ints) -> Masks:
     array([7, 2, 0])
     """
     size = after - begin
-    found = np.zeros(len(size), dtype=np.int64)
+    found = np.zeros(len(size), dtype=masks.dtype)
     joined, width, longest = masks, 1, int(size.max(initial=0))
     while width <= longest:
         some = ((size >= width) & (size < 2 * width)).nonzero()[0]
@@ -164,7 +186,7 @@ def followers(groups: Ints, masks: Masks) -> tuple[Ints, Ints, Masks, Masks]:
     """
     if _at_one_date(masks):
         next_one = (groups[1:] == groups[:-1]).nonzero()[0]
-        return next_one, next_one + 1, masks[next_one], lasts(groups).astype(np.int64)
+        return next_one, next_one + 1, masks[next_one], lasts(groups).astype(masks.dtype)
     after = group_ends(groups)
     last = masks.copy()
     row = np.arange(len(groups), dtype=np.int64)
@@ -190,7 +212,7 @@ def last_in_group(groups: Ints, masks: Masks) -> Masks:
     array([2, 1, 2])
     """
     if _at_one_date(masks):
-        return lasts(groups).astype(np.int64)
+        return lasts(groups).astype(masks.dtype)
     return masks & ~joined_between(masks, np.arange(1, len(masks) + 1), group_ends(groups))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,7 @@ Mask = npt.NDArray[np.bool_]
 NOT_CONNECTED, NOT_APPLICABLE = letter(UnknownReason.NOT_CONNECTED), letter(UnknownReason.NOT_APPLICABLE)
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Shape (n,), or of one: values (NaN where unknown) and letters (``.`` where known)."""
 
     values: Numbers
@@ -96,11 +95,10 @@ class Known:
         return value if self.size == 1 else np.full(self.size, value)
 
     def number(self, quantity: Quantity) -> Numbers:
-        """Shape (n,): the quantity, NaN where there are no rows."""
+        """Shape (n,): the quantity, NaN where there are no rows, or no table."""
         found = self._numbers.get(quantity)
         if found is None:
-            there = quantity.table in self.connected
-            found = self._numbers[quantity] = self.measure(quantity) if there else self.all(math.nan)
+            found = self._numbers[quantity] = self.measure(quantity)
         return found
 
     def count(self, quantity: Quantity) -> Numbers:
@@ -149,12 +147,10 @@ Reason = Letters | tuple[Mask | bool, UnknownReason]
 
 def first_reason(*reasons: Reason) -> Numbers:
     """Combine reasons, the first that holds wins; pairs of (where, why) or letters; at least one is of n pairs."""
-    parts = (reason[0] if isinstance(reason, tuple) else reason for reason in reasons)
-    many = next((len(part) for part in parts if isinstance(part, np.ndarray)), None)
-    return _of_one(reasons) if many is None else _of_many(many, reasons)
-
-
-def _of_one(reasons: Sequence[Reason]) -> Numbers:
+    for reason in reasons:
+        part = reason[0] if isinstance(reason, tuple) else reason
+        if isinstance(part, np.ndarray):
+            return _of_many(len(part), reasons)
     for reason in reasons:
         why = _letter_of_one(reason)
         if why != KNOWN:
@@ -181,9 +177,13 @@ def _of_many(size: int, reasons: Sequence[Reason]) -> Letters:
 def answer_unless(values: Numbers, *reasons: Reason) -> Answer:
     """Give `values` where none of the reasons holds; not connected and not applicable come before all others."""
     if not isinstance(values, np.ndarray):
-        whys = [_letter_of_one(reason) for reason in reasons]
-        ahead = (NOT_CONNECTED, NOT_APPLICABLE)
-        why = next((why for why in ahead if why in whys), None) or _of_one(whys)
+        why = KNOWN
+        for reason in reasons:
+            found = _letter_of_one(reason)
+            if found == NOT_CONNECTED:
+                return Answer(math.nan, found)
+            if why == KNOWN or found == NOT_APPLICABLE:
+                why = found
         return Answer(values if why == KNOWN else math.nan, why)
     letters = _of_many(len(values), reasons)
     for why in (NOT_APPLICABLE, NOT_CONNECTED):

@@ -19,7 +19,7 @@ from features.measures.calendar import SECONDS_A_DAY, Floats, Ints, Masks
 from features.measures.contacts import CONTACTS, role_holders
 from features.measures.frames import DAY, Demand, RowFrame, Spec
 from features.measures.groups import (
-    dense,
+    as_places,
     firsts,
     followers,
     largest,
@@ -29,6 +29,7 @@ from features.measures.groups import (
     ordered_by,
     smallest,
     sums,
+    where_so,
 )
 from features.measures.scope import CountsWanted, OfAggregate, OfRows, RowsWanted, Scope
 from features.measures.service import AGREEMENTS, service_runs
@@ -83,10 +84,10 @@ def _seen_long_ago(rows: RowFrame, column: str, days_ago: int) -> Masks:
     """For each row: the dates at which a row, older than `days_ago`, by the same somebody is known."""
     old = rows.known & ~rows.calendar.below(rows.occurred + (days_ago + 1) * SECONDS_A_DAY)
     codes = rows.codes(column)
-    who = dense(numbered([rows.account, codes + 1]))
-    dates = np.zeros(int(who.max(initial=-1)) + 1, dtype=np.int64)
+    who = as_places([rows.account, codes + 1])
+    dates = np.zeros(int(who.max(initial=-1)) + 1, dtype=old.dtype)
     np.bitwise_or.at(dates, who, old)
-    return np.where(codes >= 0, dates[who], 0)
+    return where_so(dates[who], codes >= 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +204,7 @@ class LastDebut(OfRows):
         A row known from its own moment on settles the first time unless a row known later lies before it.
         """
         seen = scope.frame(self.table).valued(self.demand)
-        who = dense(numbered([seen.account, seen.code]))
+        who = as_places([seen.account, seen.code])
         size = int(who.max(initial=-1)) + 1
         if len(scope.calendar) == 1:  # every row that is seen counts
             account = np.zeros(size, dtype=np.int64)
@@ -328,7 +329,7 @@ class Answers(OfRows):
             code_of = dict(zip(holders.contacts, range(len(holders.contacts)), strict=True))
             of_name = np.array([*map(code_of.get, rows.texts[self.by].values, repeat(-1)), -1], dtype=np.int64)
             mask &= holders.at(account, of_name[by[row]])
-        _, cells = scope.expanded(account, np.where(latest <= self.at_most, mask, 0))
+        _, cells = scope.expanded(account, where_so(mask, latest <= self.at_most))
         answered = scope.calendar.any_of(account, mask, scope.accounts)
         return np.where(answered, sums(cells, None, scope.cells), np.nan)
 

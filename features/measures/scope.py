@@ -117,8 +117,8 @@ class Scope:
         The scope of all accounts at the midnights with which the dates' days begin, in the same places, for
         reference values; the scope itself if it has all.
     together
-        Of one account, whose rows are few: the demands that each one is counted together with. It takes their
-        rows as many times as there are demands, and a tenth of the calls.
+        Of one account on one date, whose rows are few: the demands that each one is counted together with. It
+        takes their rows as many times as there are demands, and a tenth of the calls.
     """
 
     calendar: Calendar
@@ -177,28 +177,26 @@ class Scope:
 
     def total(self, demand: Demand) -> Floats:
         """Shape (cells,): the amounts of a demand added up; 0 without any."""
-        frame, alike = self.frame(demand.table), self.together.get(demand)
+        alike = self.together.get(demand)
         if alike is None:
-            return self.added(frame.counted(demand))
+            return self.added(self.frame(demand.table).counted(demand))
         if demand not in self._kept:
-            assert isinstance(frame, RowFrame)  # whoever has demands counted together has their rows
-            count = len(alike.demands)
-            added = self.added(frame.counted_together(alike, self.accounts), count).reshape(count, -1)
-            self._kept.update(zip(alike.demands, added, strict=True))
+            totals = self.rows(demand.table).totals(alike)
+            self._kept.update(zip(alike.demands, totals[:, None], strict=True))
         found: Floats = self._kept[demand]
         return found
 
-    def added(self, counted: Counted, demands: int = 1) -> Floats:
-        """Shape (demands * cells,): the amounts added up; 0 without any."""
-        if counted.amount is None and len(self.calendar) > 1:
-            return self._as_many(counted, demands * self.accounts)
+    def added(self, counted: Counted) -> Floats:
+        """Shape (cells,): the amounts added up; 0 without any."""
+        if counted.amount is None and not self.calendar.one:
+            return self._as_many(counted)
         rows, cells = self.expanded(counted.account, counted.mask)
         amount = None if counted.amount is None else counted.amount[rows]
-        return sums(cells, amount, demands * self.cells)
+        return sums(cells, amount, self.cells)
 
-    def _as_many(self, counted: Counted, accounts: int) -> Floats:
+    def _as_many(self, counted: Counted) -> Floats:
         """Count rows without looking at each of their dates: nearly all begin once to count, and end once."""
-        mask, dates = counted.mask, len(self.calendar)
+        mask, dates, accounts = counted.mask, len(self.calendar), self.accounts
         lowest = mask & -mask
         broken = (mask + lowest) & mask != 0
         begins = np.bitwise_count(lowest - 1).astype(np.int64)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from features.snapshot_file import vector_table
+from features.snapshot_file import vector_table, with_churned
 from features.snapshot_store import Task, write_in_parts
 from features.snapshots import build_vectors, recorded_codebooks
 from features.sources import load_sources, open_database
@@ -44,7 +44,8 @@ def write_vectors(
             write_in_parts(out, task, fresh=True)
         else:
             vectors = build_vectors(database, catalogue, contract, pairs)
-            pq.write_table(vector_table(vectors), out, compression="zstd")
+            unlabelled = np.full(len(vectors), np.nan)
+            pq.write_table(with_churned(vector_table(vectors), unlabelled), out, compression="zstd")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import io
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,7 @@ class PostgreSQL:
 
         self._address = sources.config.connection
         self._server = Server(self._address)
-        self._beside: Server | None = None
+        self._beside: _Beside | None = None
         self.connection: psycopg.Connection[Any] = self._server.connection
         try:
             self._schema = _own_schema(self.connection)
@@ -252,21 +253,21 @@ class PostgreSQL:
     def prepare(self, select: str, *, often: bool) -> RowsOfAccount:  # noqa: ARG002 - the indexes are there
         """Prepare the query on the server, over the tables' indexes, on a connection of its own.
 
-        It is planned once. Threads take turns, which the driver sees to; the rows come in binary.
+        It is planned once, and again if the connection was lost. Threads take turns, which the driver sees to; the
+        rows come in binary.
         """
         if self._beside is None:
-            self._beside = Server(self._address)
-            self._beside.connection.execute(f"SET search_path = {self._schema}")
-            self._beside.connection.execute("SET plan_cache_mode = force_generic_plan")
-        connection = self._beside.connection
+            self._beside = _Beside(self._connected_beside)
+        ask = self._beside.rows
         query = f"SELECT * FROM ({select}) AS asked WHERE account_id = ".replace("%", "%%") + "%s"
+        ask(query, "")  # plans it
+        return lambda account_id: ask(query, account_id)
 
-        def rows_of(account_id: str) -> list[tuple[Any, ...]]:
-            with connection.cursor(binary=True) as cursor:
-                return cursor.execute(query, [account_id], prepare=True).fetchall()
-
-        rows_of("")  # plans it
-        return rows_of
+    def _connected_beside(self) -> Server:
+        server = Server(self._address)
+        server.connection.execute(f"SET search_path = {self._schema}")
+        server.connection.execute("SET plan_cache_mode = force_generic_plan")
+        return server
 
     def drop(self, name: str) -> None:
         """Drop a working table."""
@@ -287,6 +288,46 @@ class PostgreSQL:
             with contextlib.suppress(psycopg.Error):  # the next session drops it
                 self.connection.execute(f"DROP SCHEMA IF EXISTS {self._schema} CASCADE")
             self._server.close()
+
+
+class _Beside:
+    """A connection beside the session's own, for prepared queries; made anew, once a question, if it was lost.
+
+    Servers are restarted, and networks drop what was quiet for long: who serves for weeks will see it.
+    """
+
+    def __init__(self, connect: Callable[[], Server]) -> None:
+        self._connect, self._lock, self._closed = connect, threading.Lock(), False
+        self._server = connect()
+
+    def rows(self, query: str, value: str) -> list[tuple[Any, ...]]:
+        """Run a query that has one value open; it is prepared the first time."""
+        import psycopg
+
+        server = self._server
+        try:
+            return _rows(server, query, value)
+        except psycopg.OperationalError:
+            if not server.connection.closed:
+                raise
+        return _rows(self._in_place_of(server), query, value)
+
+    def _in_place_of(self, lost: Server) -> Server:
+        with self._lock:  # of many threads that see it lost, one connects
+            if self._server is lost and not self._closed:
+                self._server = self._connect()
+            return self._server
+
+    def close(self) -> None:
+        """Close the connection for good."""
+        with self._lock:
+            self._closed = True
+            self._server.close()
+
+
+def _rows(server: Server, query: str, value: str) -> list[tuple[Any, ...]]:
+    with server.connection.cursor(binary=True) as cursor:
+        return cursor.execute(query, [value], prepare=True).fetchall()
 
 
 def _address(connection: Connection) -> str:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from features.errors import SourcesError, TableError
+from tests.features import test_now
 from tests.features.sources.company import Company, at, rows
+from tests.features.test_now import Opened, opened, same
+from tests.oracle.invented import invented_company
 
 
 @pytest.fixture
@@ -25,6 +30,56 @@ def server(postgresql: str) -> Iterator[psycopg.Connection[Any]]:
 def our_schemas(server: psycopg.Connection[Any]) -> list[str]:
     found = server.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'keepsight%'").fetchall()
     return sorted(name for (name,) in found)
+
+
+# --- connections -------------------------------------------------------------------------------------------
+
+
+def end_connections_beside(one: Opened, postgresql: str) -> int:
+    """End all of a company's connections but its first, as when a server is restarted; say how many."""
+    own = one.database.engine.connection.info.backend_pid  # type: ignore[attr-defined]
+    ended = (
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+        "WHERE application_name = 'keepsight' AND pid <> %s"
+    )
+    with psycopg.connect(postgresql, autocommit=True) as other:
+        return len(other.execute(ended, [own]).fetchall())
+
+
+def test_a_lost_connection_is_made_again_and_the_question_answered(
+    tmp_path: Path, connection_of: Callable[[str], str], postgresql: str
+) -> None:
+    company = invented_company(2, test_now.ACCOUNTS, test_now.DATES)
+    with opened(company, tmp_path, connection_of("postgresql")) as one:
+        now = one.now()
+        for _ in range(2):
+            assert end_connections_beside(one, postgresql) == 1
+            assert one.differ(now) == []
+
+
+def test_many_threads_that_see_a_connection_lost_make_one_again(
+    tmp_path: Path, connection_of: Callable[[str], str], postgresql: str
+) -> None:
+    company = invented_company(2, test_now.ACCOUNTS, test_now.DATES)
+    with opened(company, tmp_path, connection_of("postgresql")) as one:
+        now = one.now()
+        assert end_connections_beside(one, postgresql) == 1
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda pair: now.vector(*pair, one.contract), one.pairs))
+        assert all(same(vector, one.snapshot.take([row])) for row, vector in enumerate(found))
+        assert end_connections_beside(one, postgresql) == 1
+
+
+def test_a_connection_closed_by_us_stays_closed(
+    tmp_path: Path, connection_of: Callable[[str], str], server: psycopg.Connection[Any]
+) -> None:
+    company = invented_company(2, test_now.ACCOUNTS, test_now.DATES)
+    with opened(company, tmp_path, connection_of("postgresql")) as one:
+        now = one.now()
+        one.database.close()
+        with pytest.raises(psycopg.OperationalError, match="closed"):
+            now.fetch("A001")
+    assert our_schemas(server) == []
 
 
 # --- queries -----------------------------------------------------------------------------------------------
