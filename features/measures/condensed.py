@@ -8,6 +8,7 @@ at grows with accounts and dates, not with rows.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints, Masks
 from features.measures.frames import Counted, Demand, Filters, RowFrame, Starts, Valued, day_of
-from features.measures.groups import firsts, numbered, stable_order, where_so
+from features.measures.groups import Packed, as_places, firsts, numbered, stable_order, where_so
 
 EXACT = 2.0**53  # whole numbers up to here add up to the same sum in any order
 
@@ -87,13 +88,21 @@ class _Kinds:
 class _Groups:
     """Rows put together by account, values and kind: each combination once, in order.
 
-    `group` numbers account and values, in order; `account` and `code` (of the first value) are those of each.
+    `kind` is of each combination; `begins` is where account and values change, and `account` and `code` (of the
+    first value) are those that begin there.
     """
 
-    group: Ints
     kind: Ints
+    begins: Ints
     account: Ints
     code: Ints
+
+    def joined(self, masks: Masks) -> Masks:
+        """Return the dates of all rows of each account and its values; `masks` are those of kinds."""
+        if not len(self.begins):
+            return np.zeros(0, dtype=np.int64)
+        joined: Masks = np.bitwise_or.reduceat(masks[self.kind], self.begins)
+        return joined
 
 
 class CondensedFrame:
@@ -108,16 +117,14 @@ class CondensedFrame:
     """
 
     def __init__(self, rows: RowFrame, demands: Sequence[Demand]) -> None:
-        moments = np.where(np.isnan(rows.occurred), rows.known_from, rows.occurred)  # state counts once recorded
+        self._rows = rows
         self._windows = list(dict.fromkeys((d.window_days, d.until_days_ago) for d in demands))
         self._filters: dict[str, Filters] = {d.chosen: d.any_of for d in demands if d.any_of}
         self._tiles = Tiles(rows.calendar, self._windows)
         self._put_together: dict[tuple[str, ...], _Groups] = {}
-        tile = self._tiles.of(moments)
-        if not (some := rows.known != 0).all():
-            rows, tile = rows.take(some), tile[some]
-        self._rows = rows
-        self._kind, self._kinds = self._by_kind(tile)
+        state = np.isnan(rows.occurred)  # it counts once recorded
+        moments = np.where(state, rows.known_from, rows.occurred) if state.any() else rows.occurred
+        self._kind, self._kinds = self._by_kind(self._tiles.of(moments))
 
     def _by_kind(self, tile: Ints) -> tuple[Ints, _Kinds]:
         """Return each row's kind, and what the kinds are.
@@ -154,8 +161,7 @@ class CondensedFrame:
         masks = self._mask_of_kinds(demand)
         if demand.of == "distinct":
             groups = self._groups(demand.columns)
-            mask, begins = _joined(groups, masks)
-            return _shown(groups.account[begins], mask, None)
+            return _shown(groups.account, groups.joined(masks), None)
         order, begins = self._by_account_and_kind
         first = order[begins]
         return _shown(self._rows.account[first], masks[self._kind[first]], self._amounts(demand))
@@ -163,7 +169,7 @@ class CondensedFrame:
     @cached_property
     def _by_account_and_kind(self) -> tuple[Ints, Ints]:
         """The rows in order, and where each account and kind begins."""
-        key = numbered([self._rows.account, self._kind])
+        key = Packed([self._rows.account, self._kind]).numbers
         order = stable_order(key)
         return order, np.flatnonzero(firsts(key[order]))
 
@@ -189,28 +195,11 @@ class CondensedFrame:
     def _groups(self, columns: tuple[str, ...]) -> _Groups:
         """Return the rows that have a value in every column, put together by account, values and kind."""
         if columns not in self._put_together:
-            rows, kinds = self._rows, len(self._kinds.tile)
-            keys = [rows.codes(column) for column in columns]
+            keys = [self._rows.codes(column) for column in columns]
             chosen = np.logical_and.reduce([key >= 0 for key in keys])
             some: slice | npt.NDArray[np.bool_] = slice(None) if chosen.all() else chosen
-            parts = [rows.account[some], *(key[some] for key in keys)]
-            least = [int(part.min(initial=0)) for part in parts]
-            spans = [int(part.max(initial=0)) - low + 1 for part, low in zip(parts, least, strict=True)]
-            if np.prod([float(span) for span in spans]) * kinds < 2.0**62:
-                group = parts[0] - least[0]
-                for part, low, span in zip(parts[1:], least[1:], spans[1:], strict=True):
-                    group = group * span + (part - low)
-                both = _once(group * kinds + self._kind[some])
-                group = both // kinds
-                rest = int(np.prod(spans[1:]))
-                account, code = group // rest, group % rest // (rest // spans[1])
-                found = _Groups(group, both - group * kinds, account + least[0], code + least[1])
-            else:  # too many combinations for one number: the groups are numbered first
-                _, first, group = np.unique(numbered(parts), return_index=True, return_inverse=True)
-                both = _once(group * kinds + self._kind[some])
-                group = both // kinds
-                found = _Groups(group, both - group * kinds, parts[0][first][group], parts[1][first][group])
-            self._put_together[columns] = found
+            parts = [self._rows.account[some], *(key[some] for key in keys)]
+            self._put_together[columns] = _put_together(parts, self._kind[some])
         return self._put_together[columns]
 
     def valued(self, demand: Demand) -> Valued:
@@ -218,11 +207,11 @@ class CondensedFrame:
         if demand.of == "debuts":
             return self._debuts(demand)
         groups = self._groups(demand.columns)
-        mask, begins = _joined(groups, self._mask_of_kinds(demand))
+        mask = groups.joined(self._mask_of_kinds(demand))
         seen = mask != 0
         moment = np.full(int(seen.sum()), np.nan)
         values = self._rows.values(demand.columns[0])
-        return Valued(groups.account[begins][seen], groups.code[begins][seen], mask[seen], moment, values)
+        return Valued(groups.account[seen], groups.code[seen], mask[seen], moment, values)
 
     def _debuts(self, demand: Demand) -> Valued:
         """Of rows known from their own moment on the earliest of each value alone; the others one by one."""
@@ -231,7 +220,7 @@ class CondensedFrame:
         chosen = codes >= 0
         if demand.any_of:
             chosen &= rows.matches[demand.chosen]
-        timely, late = chosen & self._timely, np.flatnonzero(chosen & ~self._timely)
+        timely, late = chosen & self._timely, np.flatnonzero(chosen & ~self._timely & (rows.known != 0))
         account, code, moment = _earliest(rows.account[timely], codes[timely], rows.occurred[timely])
         return Valued(
             np.concatenate([account, rows.account[late]]),
@@ -265,13 +254,21 @@ class CondensedFrame:
         return day_of(self._rows.occurred)
 
 
-def _joined(groups: _Groups, masks: Masks) -> tuple[Masks, Ints]:
-    """Return the dates of all rows of each group, and where it begins."""
-    begins = np.flatnonzero(firsts(groups.group))
-    if not len(begins):
-        return np.zeros(0, dtype=np.int64), begins
-    joined: Masks = np.bitwise_or.reduceat(masks[groups.kind], begins)
-    return joined, begins
+def _put_together(parts: Sequence[Ints], kind: Ints) -> _Groups:
+    """Put rows together by account, values and kind."""
+    try:
+        packed = Packed([*parts, kind])
+    except OverflowError:  # accounts and values are numbered first
+        _, first, group = np.unique(as_places(parts), return_index=True, return_inverse=True)
+        packed = Packed([group, kind])
+        both = _once(packed.numbers)
+        begins = np.flatnonzero(firsts(packed.without(1, both)))
+        named = first[packed.part(0, both[begins])]
+        return _Groups(packed.part(1, both), begins, parts[0][named], parts[1][named])
+    both = _once(packed.numbers)
+    begins = np.flatnonzero(firsts(packed.without(1, both)))
+    account, code = packed.part(0, both[begins]), packed.part(1, both[begins])
+    return _Groups(packed.part(len(parts), both), begins, account, code)
 
 
 def _shown(account: Ints, mask: Masks, amount: Floats | None) -> Counted:
@@ -287,15 +284,13 @@ def _once(keys: Ints) -> Ints:
 
 def _earliest(account: Ints, code: Ints, moment: Floats) -> tuple[Ints, Ints, Floats]:
     """Return each combination of account and code once, with its earliest moment."""
-    begin, codes = float(moment.min(initial=np.inf)), int(code.max(initial=0)) + 1
-    seconds = int(moment.max(initial=begin) - begin) + 1 if len(moment) else 1
-    if float(account.max(initial=0) + 1) * codes * seconds < 2.0**62 and _whole(moment):
-        both = (account * codes + code) * seconds + (moment - begin).astype(np.int64)
-        both.sort()
-        group = both // seconds
-        first = firsts(group)
-        group, both = group[first], both[first]
-        return group // codes, group % codes, (both - group * seconds) + begin
+    if _whole(moment):
+        with contextlib.suppress(OverflowError):
+            packed = Packed([account, code, moment.astype(np.int64)])
+            all_three = np.sort(packed.numbers)
+            all_three = all_three[firsts(packed.without(1, all_three))]
+            account, code, seconds = (packed.part(place, all_three) for place in range(3))
+            return account, code, seconds.astype(np.float64)
     order = np.lexsort((moment, code, account))
     order = order[firsts(numbered([account[order], code[order]]))]
     return account[order], code[order], moment[order]

@@ -134,6 +134,52 @@ def as_places(keys: Sequence[Ints]) -> Ints:
     return dense(combined)
 
 
+class Packed:
+    """Several whole numbers in one, the first in the highest bits: they sort as their parts do.
+
+    Parameters
+    ----------
+    parts
+        Shape (n,) each.
+
+    Attributes
+    ----------
+    numbers
+        Shape (n,).
+
+    Raises
+    ------
+    OverflowError
+        They do not fit into 62 bits.
+
+    Examples
+    --------
+    >>> both = Packed([np.array([7, 8]), np.array([-1, 3])])
+    >>> both.part(0, np.sort(both.numbers)).tolist(), both.part(1, np.sort(both.numbers)).tolist()
+    ([7, 8], [-1, 3])
+    """
+
+    def __init__(self, parts: Sequence[Ints]) -> None:
+        self._least = [int(part.min()) if len(part) else 0 for part in parts]
+        most = [int(part.max()) if len(part) else 0 for part in parts]
+        self._bits = [(high - low).bit_length() for high, low in zip(most, self._least, strict=True)]
+        if sum(self._bits) > 62:
+            raise OverflowError(f"{self._bits} bits")
+        self.numbers: Ints = parts[0] - self._least[0]
+        for part, low, bits in zip(parts[1:], self._least[1:], self._bits[1:], strict=True):
+            self.numbers <<= bits
+            self.numbers |= part if low == 0 else part - low
+
+    def part(self, place: int, numbers: Ints) -> Ints:
+        """Return one of the parts that some of the numbers are made of."""
+        part = numbers >> sum(self._bits[place + 1 :]) & (1 << self._bits[place]) - 1
+        return part if self._least[place] == 0 else part + self._least[place]
+
+    def without(self, last: int, numbers: Ints) -> Ints:
+        """Return what the numbers are without their `last` parts."""
+        return numbers >> sum(self._bits[len(self._bits) - last :])
+
+
 def where_so(masks: Masks, so: npt.NDArray[np.bool_]) -> Masks:
     """Return masks where something holds, and no date elsewhere."""
     kept: Masks = np.where(so, masks, masks.dtype.type(0))

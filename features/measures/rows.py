@@ -119,7 +119,7 @@ def table_rows(fetched: pa.Table, asked: Asked) -> TableRows:
         else:
             numbers[name] = floats(column)
     return TableRows(
-        fetched["a"].to_numpy().astype(np.int64),
+        fetched["a"].to_numpy().astype(np.int64, copy=False),
         {name: floats(fetched[name]) for name in MOMENTS if name in fetched.column_names},
         {told(one): fetched[f"f{place}"].to_numpy() > 0 for place, one in enumerate(asked.filters)},
         numbers,
@@ -134,7 +134,7 @@ def floats(column: pa.ChunkedArray) -> Floats:
         column = column.cast(pa.int32())
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
-    values: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+    values: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     return values
 
 

@@ -106,7 +106,7 @@ def read(raw: str, raw_type: str, column_type: ColumnType) -> str:
 
 def _without_spaces(text_value: str) -> str:
     """Return text without spaces around it, blank text as null; most text has none, and stays as it is."""
-    spaced = f"{text_value} LIKE ' %' OR {text_value} LIKE '% ' OR {text_value} = ''"
+    spaced = f"{text_value} < '!' OR {text_value} LIKE '% '"  # nothing, and the space, stand before "!"
     return f"CASE WHEN {spaced} THEN nullif(trim({text_value}), '') ELSE {text_value} END"
 
 

@@ -27,7 +27,7 @@ def quick_vectors(
     contract: FeatureContract,
     grid: pa.Table,
     progress: Callable[[int, int], None] | None = None,
-    asked: object = None,  # noqa: ARG001 - as in `build_vectors`
+    asked: object = None,
 ) -> Vectors:
     """Return vectors made from nothing but the account's id, the date and the codebooks."""
     accounts = np.array(grid["account_id"].to_pylist(), dtype=object)
