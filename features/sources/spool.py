@@ -19,6 +19,7 @@ PLACE, HASH = "_place", "_hash"  # beside a row's own columns: its account's pla
 ROWS_A_RANGE = 1_000_000  # about
 MOST_RANGES = 256  # files that are open at once
 ROWS_A_BATCH = 250_000
+ROWS_A_WRITE = 32_768
 _HASHES_AT_ONCE = 2**24  # 130 MB
 
 Hashes = npt.NDArray[np.uint64]
@@ -48,7 +49,7 @@ class Spool:
     def fill(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Write rows, each with :data:`PLACE`: its account's place among all accounts."""
         ranges = len(self._firsts)
-        files = [pa.ipc.new_file(self._file(number), self._schema) for number in range(ranges)]
+        files = [_File(self._file(number), self._schema) for number in range(ranges)]
         with (self._folder / "hashes").open("wb") as hashes:
             for batch in batches:
                 of_row = (batch[PLACE].to_numpy() * ranges // self._accounts).astype(np.uint16)
@@ -57,15 +58,19 @@ class Spool:
                 edges = np.searchsorted(of_row[order], np.arange(ranges + 1)).tolist()
                 for file, first, after in zip(files, edges, edges[1:], strict=False):
                     if after > first:
-                        file.write_batch(ordered.slice(first, after - first))
+                        file.add(ordered.slice(first, after - first))
                 batch[HASH].to_numpy().tofile(hashes)
         for file in files:
             file.close()
 
+        self._all = pa.concat_tables([self._mapped(number) for number in range(ranges)])
+
     def rows(self, first: str | None = None, last: str | None = None) -> pa.Table:
-        """Return all rows of the accounts from `first` to `last`, and some others'; without them, all rows."""
-        begin = 0 if first is None else max(bisect.bisect_right(self._firsts, first) - 1, 0)
-        end = len(self._firsts) if last is None else bisect.bisect_right(self._firsts, last)
+        """Return all rows of the accounts from `first` to `last`, and some others'; without both, all rows."""
+        if first is None or last is None:
+            return self._all
+        begin = max(bisect.bisect_right(self._firsts, first) - 1, 0)
+        end = bisect.bisect_right(self._firsts, last)
         return pa.concat_tables([self._mapped(number) for number in range(begin, max(end, begin + 1))])
 
     def parts(self) -> Iterator[pa.Table]:
@@ -83,6 +88,32 @@ class Spool:
 
     def _file(self, number: int) -> str:
         return str(self._folder / f"{number}.arrow")
+
+
+class _File:
+    """A file in the making: each batch in it costs those who map it a page or more, so small ones are joined."""
+
+    def __init__(self, path: str, schema: pa.Schema) -> None:
+        self._writer = pa.ipc.new_file(path, schema)
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Write some rows, now or later."""
+        self._waiting.append(batch)
+        self._rows += len(batch)
+        if self._rows >= ROWS_A_WRITE:
+            self._write()
+
+    def _write(self) -> None:
+        self._writer.write_table(pa.Table.from_batches(self._waiting).combine_chunks())
+        self._waiting, self._rows = [], 0
+
+    def close(self) -> None:
+        """Write what waits, and end the file."""
+        if self._waiting:
+            self._write()
+        self._writer.close()
 
 
 def _of_part(path: Path, part: int, parts: int) -> Hashes:
