@@ -222,11 +222,13 @@ class CondensedFrame:
             chosen &= rows.matches[demand.chosen]
         timely, late = chosen & self._timely, np.flatnonzero(chosen & ~self._timely & (rows.known != 0))
         account, code, moment = _earliest(rows.account[timely], codes[timely], rows.occurred[timely])
+        known = self._tiles.known[self._tiles.of(moment)]
+        seen = known != 0  # not those that occur after all dates
         return Valued(
-            np.concatenate([account, rows.account[late]]),
-            np.concatenate([code, codes[late]]),
-            np.concatenate([self._tiles.known[self._tiles.of(moment)], rows.known[late]]),
-            np.concatenate([moment, rows.occurred[late]]),
+            np.concatenate([account[seen], rows.account[late]]),
+            np.concatenate([code[seen], codes[late]]),
+            np.concatenate([known[seen], rows.known[late]]),
+            np.concatenate([moment[seen], rows.occurred[late]]),
             rows.values(column),
         )
 
