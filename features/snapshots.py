@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.catalogue.schema import ContextKind
+from features.cores import AT_ONCE
 from features.errors import ContractMismatchError
 from features.measures import service
 from features.measures.calendar import MOST_DATES, Calendar, Ints
@@ -44,9 +44,6 @@ from features.vectors import (
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
     from features.sources import Database
-
-# Passes at once. NumPy works on one core, and lets others work meanwhile.
-AT_ONCE = min(4, len(os.sched_getaffinity(0)))
 
 
 def month_starts(first: dt.date, last: dt.date) -> list[dt.datetime]:

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
+from features.cores import AT_ONCE
 from features.measures.calendar import Calendar, Floats
 from features.measures.condensed import CondensedFrame
 from features.measures.frames import DAY, Demand, Filters, Frame, RowFrame, ValuesFound
@@ -28,7 +29,7 @@ ACCOUNTS = "accounts"
 CHOSEN = "chosen_accounts"
 # Fewer rows are looked at one by one in less time than it takes to put together those that are alike.
 ROWS_WORTH_CONDENSING = 20_000
-BYTES_A_ROW = 1600  # of one table, about, that two passes take while they work
+BYTES_A_ROW = 800  # of one table, about, that a pass takes while it works
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Fetched:
 def parts(database: Database, wants: Mapping[str, Wanted], accounts: int) -> int:
     """Return into how many parts so many accounts are cut for a part to have few enough rows of each table."""
     share = accounts / max(database.sizes[ACCOUNTS], 1)
-    most = max(database.sources.config.connection.memory // BYTES_A_ROW, 1)
+    most = max(database.sources.config.connection.memory // (BYTES_A_ROW * AT_ONCE), 1)
     return max([1, *(math.ceil(share * database.sizes[table] / most) for table in wants)])
 
 

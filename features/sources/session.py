@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 import pyarrow as pa
 
+from features.cores import AT_ONCE
 from features.sources import spool, sql
 from features.sources.spool import HASH, PLACE, Spool, repeated
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 ACCOUNT_IDS = "_account_ids"  # every account that the company ever delivered, with its place in order
 RAW = "raw"  # the schema of what is delivered, as it is
 BYTES_A_ROW = 150  # about what a row of an event takes in memory
-_AT_ONCE = min(4, len(os.sched_getaffinity(0)))
 
 
 class Workshop(Protocol):
@@ -166,7 +165,7 @@ class Session:
 
         DuckDB works on one table of some ten thousand rows with one core alone.
         """
-        while len(self._beside) < _AT_ONCE - 1:
+        while len(self._beside) < AT_ONCE - 1:
             other = copy.copy(self)
             other.connection = self.connection.cursor()
             other._set()
