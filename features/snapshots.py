@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -150,7 +149,7 @@ def build_vectors(
     size, width = grid.num_rows, len(contract.columns)
     values = np.full((size, width), np.nan, order="F")  # filled, and read, column by column
     letters = np.full((size, width), letter(UnknownReason.NOT_CONNECTED), order="F")
-    turn = threading.Lock()  # the engine answers one at a time
+    turn = database.turn
 
     def in_common(calendar: Calendar) -> Scope:
         with turn:

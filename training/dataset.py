@@ -218,9 +218,8 @@ def to_file(
     TrainingError
         No account is in force on any of the dates, or nothing says who churned.
     """
-    from features.measures.engine import PAIRS_A_PASS
     from features.measures.rows import floats
-    from features.snapshot_store import NOBODY, Task, write_in_parts
+    from features.snapshot_store import NOBODY, PAIRS_A_PART, Task, write_in_parts
 
     asked, labels_of = _asked(database, dates), labeller(database, rule)
 
@@ -228,7 +227,7 @@ def to_file(
         return _unless_noticed(labels_of(rows).churned, floats(rows[UNDER_NOTICE]))
 
     task = Task(asked.past, asked.grid, asked.contract, churned)
-    size = pairs_a_part or PAIRS_A_PASS
+    size = pairs_a_part or PAIRS_A_PART
     return write_in_parts(path, task, pairs_a_part=size, fresh=fresh, listener=listener or NOBODY)
 
 

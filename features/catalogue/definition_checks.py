@@ -30,6 +30,7 @@ from features.catalogue.schema import (
     TrendMeasure,
     UtilisationMeasure,
 )
+from features.catalogue.table_checks import WORKING_COLUMNS
 from features.errors import near_miss
 from features.sources.contract import ColumnType, TableContract
 
@@ -113,6 +114,14 @@ class DefinitionChecker(Checker):
         for name, entry in self.definitions.context.items():
             if entry.of is not None and not entry.of.startswith("accounts."):
                 self.known(CONTEXT, [name, "of"], "origin", entry.of, [*DERIVED, "accounts.COLUMN"])
+            column = (entry.of or "").removeprefix("accounts.")
+            if column != entry.of and (column in WORKING_COLUMNS or column.startswith("_")):
+                self.complain(
+                    CONTEXT,
+                    [name, "of"],
+                    f'Keepsight uses the name "{column}" itself. Choose another one; in sources.toml, '
+                    f'[tables.accounts] columns = {{ my_{column.lstrip("_")} = "{column}" }}.',
+                )
             if entry.measure is not None:
                 self._measure(CONTEXT, [name, "measure"], entry.measure)
             if entry.codebook and entry.kind is not ContextKind.CATEGORY:

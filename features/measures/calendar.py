@@ -1,9 +1,9 @@
 """The `as_of` dates of one pass, as bits of an integer.
 
 A row counts for some dates and not for others. Each row carries those dates as a bit mask, so that a row is looked
-at once however many dates there are: masks of one person are joined by ``bit_or``, and only the few distinct masks
-are expanded to dates again. Dates before a moment are a prefix of the calendar, so the later of two moments is the
-greater number.
+at once however many dates there are: masks of one person are joined, and only what is added up is expanded to
+dates again. Dates before a moment are a prefix of the calendar, so the later of two moments is the greater number.
+Of a calendar of one date, masks are yes or no.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ at grows with accounts and dates, not with rows.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints, Masks
-from features.measures.frames import Counted, Demand, Filters, RowFrame, Starts, Valued, day_of
+from features.measures.frames import Counted, Demand, RowFrame, Starts, Valued, day_of
 from features.measures.groups import Packed, as_places, firsts, numbered, stable_order, where_so
 
+FILTERS_IN_A_TABLE = 16  # whose combinations are looked up in a table
 EXACT = 2.0**53  # whole numbers up to here add up to the same sum in any order
 
 
@@ -118,10 +118,9 @@ class CondensedFrame:
 
     def __init__(self, rows: RowFrame, demands: Sequence[Demand]) -> None:
         self._rows = rows
-        self._windows = list(dict.fromkeys((d.window_days, d.until_days_ago) for d in demands))
-        self._filters: dict[str, Filters] = {d.chosen: d.any_of for d in demands if d.any_of}
-        self._tiles = Tiles(rows.calendar, self._windows)
-        self._put_together: dict[tuple[str, ...], _Groups] = {}
+        self._filters = list(dict.fromkeys(d.chosen for d in demands if d.any_of))
+        self._tiles = Tiles(rows.calendar, list(dict.fromkeys((d.window_days, d.until_days_ago) for d in demands)))
+        self._groups_of: dict[tuple[str, ...], _Groups] = {}
         state = np.isnan(rows.occurred)  # it counts once recorded
         moments = np.where(state, rows.known_from, rows.occurred) if state.any() else rows.occurred
         self._kind, self._kinds = self._by_kind(self._tiles.of(moments))
@@ -136,19 +135,17 @@ class CondensedFrame:
         late = np.flatnonzero(rows.known != tiles.known[tile])
         dates, which = np.unique(rows.known[late], return_inverse=True)
         pairs, pair = np.unique(tile[late] * max(len(dates), 1) + which, return_inverse=True)
-        moment = tile.copy()
-        moment[late] = len(tiles) + pair
+        of_row = tile.copy()
+        of_row[late] = len(tiles) + pair
         tile_of = np.concatenate([np.arange(len(tiles)), pairs // max(len(dates), 1)])
         known_of = np.concatenate([tiles.known, dates[pairs % max(len(dates), 1)] if len(pairs) else pairs])
-        kind, patterns = moment, 1
-        matches: dict[str, npt.NDArray[np.bool_]] = {}
-        for chosen in self._filters:
-            kind = kind * 2 + rows.matches[chosen]
-            patterns *= 2
-        every = np.arange(len(tile_of) * patterns)
-        for place, chosen in enumerate(reversed(self._filters)):
-            matches[chosen] = (every >> place & 1) > 0
-        return kind, _Kinds(tile_of[every // patterns], known_of[every // patterns], matches)
+        patterns, pattern = _patterns([rows.matches[chosen] for chosen in self._filters], len(tile))
+        kind, kinds = of_row * len(patterns) + pattern, np.arange(len(tile_of) * len(patterns))
+        if len(kinds) > len(kind):  # only those that occur
+            kinds, kind = np.unique(kind, return_inverse=True)
+        moment, which = kinds // len(patterns), kinds % len(patterns)
+        matches = {chosen: patterns[which, place] for place, chosen in enumerate(self._filters)}
+        return kind, _Kinds(tile_of[moment], known_of[moment], matches)
 
     def _mask_of_kinds(self, demand: Demand) -> Masks:
         """Shape (kinds,): the dates at which rows of each kind count for a demand."""
@@ -158,6 +155,8 @@ class CondensedFrame:
 
     def counted(self, demand: Demand) -> Counted:
         """Count rows by account and kind, and different values by the dates of all their rows."""
+        if demand.of == "sum" and not self._adds_up_exactly(demand.columns[0]):
+            return self._rows.counted(demand)  # which adds up floats in one order, whatever the calendar
         masks = self._mask_of_kinds(demand)
         if demand.of == "distinct":
             groups = self._groups(demand.columns)
@@ -169,7 +168,7 @@ class CondensedFrame:
     @cached_property
     def _by_account_and_kind(self) -> tuple[Ints, Ints]:
         """The rows in order, and where each account and kind begins."""
-        key = Packed([self._rows.account, self._kind]).numbers
+        key = numbered([self._rows.account, self._kind])
         order = stable_order(key)
         return order, np.flatnonzero(firsts(key[order]))
 
@@ -184,23 +183,24 @@ class CondensedFrame:
             return np.maximum.reduceat(self._rows.occurred[order], begins)
         (column,) = demand.columns
         if demand.of == "sum":
-            amounts = np.nan_to_num(self._rows.numbers[column], nan=0.0)
-            if not _whole(amounts) or np.abs(amounts).sum() > EXACT:
-                # Floats have one sum in one order only, in whatever order the rows came.
-                order = np.lexsort((amounts, self._kind, self._rows.account))
-            return np.add.reduceat(amounts[order], begins)
+            return np.add.reduceat(np.nan_to_num(self._rows.numbers[column], nan=0.0)[order], begins)
         given = self._rows.given(column)
         return np.add.reduceat((~given if demand.of == "nameless" else given)[order], begins, dtype=np.float64)
 
+    def _adds_up_exactly(self, column: str) -> bool:
+        """Return whether amounts have one sum in any order: whole numbers, and not too many."""
+        amounts = np.nan_to_num(self._rows.numbers[column], nan=0.0)
+        return _whole(amounts) and float(np.abs(amounts).sum()) < EXACT
+
     def _groups(self, columns: tuple[str, ...]) -> _Groups:
         """Return the rows that have a value in every column, put together by account, values and kind."""
-        if columns not in self._put_together:
+        if columns not in self._groups_of:
             keys = [self._rows.codes(column) for column in columns]
             chosen = np.logical_and.reduce([key >= 0 for key in keys])
             some: slice | npt.NDArray[np.bool_] = slice(None) if chosen.all() else chosen
             parts = [self._rows.account[some], *(key[some] for key in keys)]
-            self._put_together[columns] = _put_together(parts, self._kind[some])
-        return self._put_together[columns]
+            self._groups_of[columns] = _put_together(parts, self._kind[some])
+        return self._groups_of[columns]
 
     def valued(self, demand: Demand) -> Valued:
         """Return each different value with the dates of all its rows; or, of debuts, when each occurred first."""
@@ -256,20 +256,36 @@ class CondensedFrame:
         return day_of(self._rows.occurred)
 
 
+def _patterns(matches: Sequence[npt.NDArray[np.bool_]], size: int) -> tuple[npt.NDArray[np.bool_], Ints]:
+    """Return the combinations of filters that rows match, shape (combinations, filters), and which each row has.
+
+    Only those that occur: of twenty filters there could be a million.
+    """
+    if len(matches) > FILTERS_IN_A_TABLE:
+        found, which = np.unique(np.column_stack(matches), axis=0, return_inverse=True)
+        return found, which.ravel()
+    bits = np.zeros(size, dtype=np.int64)
+    for place, match in enumerate(matches):
+        bits |= match.astype(np.int64) << place
+    there = np.bincount(bits, minlength=1) > 0
+    found = (np.flatnonzero(there)[:, None] >> np.arange(len(matches)) & 1) > 0
+    return found, (np.cumsum(there) - 1)[bits]
+
+
 def _put_together(parts: Sequence[Ints], kind: Ints) -> _Groups:
     """Put rows together by account, values and kind."""
-    try:
-        packed = Packed([*parts, kind])
-    except OverflowError:  # accounts and values are numbered first
+    named: Sequence[Ints] = ()
+    if not Packed.fits([*parts, kind]):  # accounts and values are numbered first
         _, first, group = np.unique(as_places(parts), return_index=True, return_inverse=True)
-        packed = Packed([group, kind])
-        both = _once(packed.numbers)
-        begins = np.flatnonzero(firsts(packed.without(1, both)))
-        named = first[packed.part(0, both[begins])]
-        return _Groups(packed.part(1, both), begins, parts[0][named], parts[1][named])
+        named, parts = [part[first] for part in parts], [group]
+    packed = Packed([*parts, kind])
     both = _once(packed.numbers)
-    begins = np.flatnonzero(firsts(packed.without(1, both)))
-    account, code = packed.part(0, both[begins]), packed.part(1, both[begins])
+    begins = np.flatnonzero(firsts(packed.without_last(both)))
+    if named:
+        group = packed.part(0, both[begins])
+        account, code = named[0][group], named[1][group]
+    else:
+        account, code = packed.part(0, both[begins]), packed.part(1, both[begins])
     return _Groups(packed.part(len(parts), both), begins, account, code)
 
 
@@ -286,13 +302,11 @@ def _once(keys: Ints) -> Ints:
 
 def _earliest(account: Ints, code: Ints, moment: Floats) -> tuple[Ints, Ints, Floats]:
     """Return each combination of account and code once, with its earliest moment."""
-    if _whole(moment):
-        with contextlib.suppress(OverflowError):
-            packed = Packed([account, code, moment.astype(np.int64)])
-            all_three = np.sort(packed.numbers)
-            all_three = all_three[firsts(packed.without(1, all_three))]
-            account, code, seconds = (packed.part(place, all_three) for place in range(3))
-            return account, code, seconds.astype(np.float64)
+    if _whole(moment) and Packed.fits(parts := [account, code, moment.astype(np.int64)]):
+        packed = Packed(parts)
+        found = np.sort(packed.numbers)
+        found = found[firsts(packed.without_last(found))]
+        return packed.part(0, found), packed.part(1, found), packed.part(2, found).astype(np.float64)
     order = np.lexsort((moment, code, account))
     order = order[firsts(numbered([account[order], code[order]]))]
     return account[order], code[order], moment[order]

@@ -1,4 +1,4 @@
-"""The rows of a pass, fetched when a quantity first asks for them: one query a table."""
+"""The rows of a pass, fetched at once, one query a table, and arranged when first asked for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ACCOUNTS = "accounts"
 CHOSEN = "chosen_accounts"
 # Fewer rows are looked at one by one in less time than it takes to put together those that are alike.
 ROWS_WORTH_CONDENSING = 20_000
-BYTES_A_ROW = 800  # of one table, about, that a pass takes while it works
+BYTES_A_ROW_AT_WORK = 800  # of one table, about, while a pass works on it
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Fetched:
 def parts(database: Database, wants: Mapping[str, Wanted], accounts: int) -> int:
     """Return into how many parts so many accounts are cut for a part to have few enough rows of each table."""
     share = accounts / max(database.sizes[ACCOUNTS], 1)
-    most = max(database.sources.config.connection.memory // (BYTES_A_ROW * AT_ONCE), 1)
+    most = max(database.sources.config.connection.memory_limit_bytes // (BYTES_A_ROW_AT_WORK * AT_ONCE), 1)
     return max([1, *(math.ceil(share * database.sizes[table] / most) for table in wants)])
 
 
@@ -171,9 +171,9 @@ class FetchedInParts:
         for table, want in wants.items():
             if not want.row_by_row:
                 with_accounts = {ACCOUNTS: wants[ACCOUNTS], table: want}
-                size = -(-len(accounts) // parts(database, with_accounts, len(accounts)))
+                size = max(1, -(-len(accounts) // parts(database, with_accounts, len(accounts))))
                 found = ValuesFound()
-                for first in range(0, len(accounts), size):
+                for first in range(0, max(1, len(accounts)), size):
                     some = Fetched(queries, database, calendar, accounts.slice(first, size), with_accounts)
                     found.add(first, some.frame(table), want.demands)
                 self._frames[table] = found

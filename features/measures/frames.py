@@ -1,8 +1,8 @@
 """Rows of one table in a pass, and what can be asked of them.
 
-A *demand* is what a quantity asks that can be answered from rows already counted together: how many, how much,
-how many different, the last, the first of each. Two kinds of frames answer it: :class:`RowFrame` looks at row by
-row; :class:`~features.measures.condensed.CondensedFrame`, of many rows, puts those together that are alike.
+A *demand* is what a quantity asks without looking at each row: how many, how much, how many different, the last,
+the first of each. Two kinds of frames answer it: :class:`RowFrame` looks at row by row;
+:class:`~features.measures.condensed.CondensedFrame`, of many rows, puts those together that are alike.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Valued:
-    """Values of one column: account, the value's code, its dates, and when it occurred first.
+    """Values of one column: account, the value's code, its dates, and (of ``debuts`` alone) when it occurred.
 
     `values` are those that the codes stand for.
     """

@@ -134,6 +134,9 @@ def as_places(keys: Sequence[Ints]) -> Ints:
     return dense(combined)
 
 
+MOST_BITS = 62
+
+
 class Packed:
     """Several whole numbers in one, the first in the highest bits: they sort as their parts do.
 
@@ -161,27 +164,35 @@ class Packed:
 
     def __init__(self, parts: Sequence[Ints]) -> None:
         self._least = [int(part.min()) if len(part) else 0 for part in parts]
-        most = [int(part.max()) if len(part) else 0 for part in parts]
-        self._bits = [(high - low).bit_length() for high, low in zip(most, self._least, strict=True)]
-        if sum(self._bits) > 62:
+        self._bits = [_bits(part) for part in parts]
+        if sum(self._bits) > MOST_BITS:
             raise OverflowError(f"{self._bits} bits")
         self.numbers: Ints = parts[0] - self._least[0]
         for part, low, bits in zip(parts[1:], self._least[1:], self._bits[1:], strict=True):
             self.numbers <<= bits
             self.numbers |= part if low == 0 else part - low
 
+    @staticmethod
+    def fits(parts: Sequence[Ints]) -> bool:
+        """Return whether they fit into 62 bits."""
+        return sum(map(_bits, parts)) <= MOST_BITS
+
     def part(self, place: int, numbers: Ints) -> Ints:
         """Return one of the parts that some of the numbers are made of."""
         part = numbers >> sum(self._bits[place + 1 :]) & (1 << self._bits[place]) - 1
         return part if self._least[place] == 0 else part + self._least[place]
 
-    def without(self, last: int, numbers: Ints) -> Ints:
-        """Return what the numbers are without their `last` parts."""
-        return numbers >> sum(self._bits[len(self._bits) - last :])
+    def without_last(self, numbers: Ints) -> Ints:
+        """Return what numbers are without their last part."""
+        return numbers >> self._bits[-1]
+
+
+def _bits(part: Ints) -> int:
+    return (int(part.max()) - int(part.min())).bit_length() if len(part) else 0
 
 
 def where_so(masks: Masks, so: npt.NDArray[np.bool_]) -> Masks:
-    """Return masks where something holds, and no date elsewhere."""
+    """Return masks where something holds, and no date elsewhere; yes/no stays yes/no."""
     kept: Masks = np.where(so, masks, masks.dtype.type(0))
     return kept
 

@@ -30,7 +30,7 @@ class RowsWanted:
 
 @dataclass(frozen=True)
 class CountsWanted:
-    """Rows of a table that a quantity has counted together."""
+    """What a quantity asks of a table without looking at each row."""
 
     demand: Demand
     of_everyone: bool = False
@@ -96,7 +96,7 @@ class Frames(Protocol):
     """Where a scope finds its rows."""
 
     def frame(self, table: str) -> Frame:
-        """Return a table's rows, or their counts."""
+        """Return a table's rows, one by one or condensed."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Scope:
         return np.tile(self.calendar.seconds, self.accounts)
 
     def frame(self, table: str) -> Frame:
-        """Return a table's rows, or their counts."""
+        """Return a table's rows, one by one or condensed."""
         return self.frames.frame(table)
 
     def rows(self, table: str) -> RowFrame:

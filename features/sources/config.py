@@ -34,13 +34,14 @@ Relative paths, those inside queries too, are read from the folder of ``sources.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from features.catalogue.files import CONTEXT, TABLES
 from features.catalogue.loading import Catalogue, load_catalogue
@@ -74,8 +75,18 @@ _ASKED_BY_ENGINE = {
 }
 
 
+LEAST_MEMORY = 100_000_000
+_AMOUNT = r"(\d+(?:\.\d+)?) ?([KMGT])(i?)B"
+
+
+def _bytes_of(amount: str) -> int:
+    said = re.fullmatch(_AMOUNT, amount)
+    assert said is not None  # it was read by this pattern
+    return int(float(said[1]) * (1024 if said[3] else 1000) ** ("KMGT".index(said[2]) + 1))
+
+
 class Connection(_Strict):
-    """Where queries run and measures are computed: an embedded DuckDB, PostgreSQL or Spark.
+    """Where queries run and the tables lie: an embedded DuckDB, PostgreSQL or Spark.
 
     Attributes
     ----------
@@ -89,11 +100,6 @@ class Connection(_Strict):
     memory_limit
         What the embedded DuckDB, which reads every row, may hold in memory before it writes to its temporary
         folder: ``"700MB"``, ``"8GB"``. The vectors of a company are computed in parts that take about as much.
-
-    Attributes
-    ----------
-    memory
-        ``memory_limit`` in bytes.
     """
 
     engine: Literal["duckdb", "postgresql", "spark"] = "duckdb"
@@ -102,17 +108,25 @@ class Connection(_Strict):
     master: str = "local[*]"
     config: Mapping[str, str] = {}
     folder: str | None = None
-    memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] = "2GB"
+    memory_limit: str = "2GB"
 
     @property
-    def memory(self) -> int:
+    def memory_limit_bytes(self) -> int:
         """``memory_limit`` in bytes.
 
-        >>> Connection(memory_limit="512 MiB").memory
+        >>> Connection(memory_limit="512 MiB").memory_limit_bytes
         536870912
         """
-        number, unit = self.memory_limit.rstrip("iB").rstrip("KMGT"), self.memory_limit.lstrip("0123456789. ")
-        return int(float(number) * (1024 if "i" in unit else 1000) ** (" KMGT".index(unit[0])))
+        return _bytes_of(self.memory_limit)
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _enough_memory(cls, said: str) -> str:
+        if re.fullmatch(_AMOUNT, said) is None:
+            raise ValueError(f'"{said}" is no amount of memory: write "700MB", "2GB" or "1.5GiB"')
+        if _bytes_of(said) < LEAST_MEMORY:
+            raise ValueError(f'"{said}" is too little for the tables of a company: allow "100MB" at least')
+        return said
 
     @model_validator(mode="after")
     def _only_what_the_engine_asks(self) -> Connection:

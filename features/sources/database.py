@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import queue
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     import ibis
     import ibis.expr.types as ir
 
-_CHOSEN = "_chosen_accounts"
 _IBIS_TYPES = {
     ColumnType.TEXT: "string",
     ColumnType.INTEGER: "int64",
@@ -72,6 +72,8 @@ class Database:
         the default) in every row, which is not the same as empty.
     sizes
         About how many rows each connected table has: of all accounts, before repetitions are dropped.
+    turn
+        Held by whoever asks the engine: it answers one at a time.
     """
 
     sources: Sources
@@ -83,6 +85,7 @@ class Database:
     untimed: tuple[Untimed, ...]
     columns: Mapping[str, frozenset[str]]
     sizes: Mapping[str, int]
+    turn: threading.RLock = field(default_factory=threading.RLock, compare=False, repr=False)
 
     def given(self, name: str, rows: pa.Table) -> ir.Table:
         """Store a small table of rows at hand beside the company's, to be joined with them."""
@@ -108,9 +111,7 @@ class Database:
         self.close()
 
 
-def open_database(
-    sources: Sources, *, truncated_at: dt.datetime | None = None, accounts: Sequence[str] | None = None
-) -> Database:
+def open_database(sources: Sources, *, truncated_at: dt.datetime | None = None) -> Database:
     """Read a company's tables, once, normalised and with their versions, for the engine that it has chosen.
 
     Parameters
@@ -120,8 +121,6 @@ def open_database(
     truncated_at
         Leave out every row recorded after this moment (or, without ``recorded_at``, that happened or began
         after it), as if the company had delivered its tables then.
-    accounts
-        Only these accounts' rows. What is covered, and where the history ends, is still told from all rows.
 
     Raises
     ------
@@ -134,7 +133,7 @@ def open_database(
     engine = engines.start(sources)
     try:
         delivered = _deliver_all(engine.files, sources)
-        observed_until, sizes = _fill(engine.workshop, sources, delivered, truncated_at, accounts)
+        observed_until, sizes = _fill(engine.workshop, sources, delivered, truncated_at)
         by_account = [table for table, one in delivered.items() if one.contract.by_account]
         engine.settle([*delivered, feeds.COVERAGE], [*by_account, feeds.COVERAGE])
         tables = {
@@ -202,16 +201,10 @@ def _deliver_all(files: Session, sources: Sources) -> dict[str, Delivered]:
 
 
 def _fill(
-    workshop: Workshop,
-    sources: Sources,
-    delivered: Mapping[str, Delivered],
-    truncated_at: dt.datetime | None,
-    accounts: Sequence[str] | None,
+    workshop: Workshop, sources: Sources, delivered: Mapping[str, Delivered], truncated_at: dt.datetime | None
 ) -> tuple[dt.datetime, dict[str, int]]:
     """Make all tables and what is covered; return where the history ends, and how many rows tables have."""
     name_accounts(workshop, delivered["accounts"])
-    if accounts is not None:
-        workshop.put(_CHOSEN, pa.table({"account_id": pa.array(accounts, pa.string())}))
     free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
     workshops = workshop.beside()
     for each in workshops:
@@ -220,7 +213,7 @@ def _fill(
     def made(one: Delivered) -> _Made:
         own = free.get()
         try:
-            return _make(own, one, truncated_at, chosen=accounts is not None)
+            return _make(own, one, truncated_at)
         finally:
             free.put(own)
 
@@ -228,9 +221,6 @@ def _fill(
         tables = dict(zip(delivered, pool.map(made, delivered.values()), strict=True))
     taken = [each for one in tables.values() for each in one.taken]
     feeds.write_coverage(workshop, taken, said="feeds" in delivered)
-    if accounts is not None:
-        for table in {"feeds", feeds.COVERAGE} & {*delivered, feeds.COVERAGE}:
-            workshop.keep(table, _OF_CHOSEN)
     newest = {table: one.newest for table, one in tables.items()}
     return _history_ends(sources, delivered, newest, truncated_at), {t: one.size for t, one in tables.items()}
 
@@ -244,14 +234,10 @@ class _Made:
     taken: Sequence[feeds.Taken]
 
 
-def _make(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None, *, chosen: bool) -> _Made:
+def _make(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None) -> _Made:
     """Make a table of what is delivered."""
     table, taken = one.table, list[feeds.Taken]()
-    rows = workshop.by_row(one, kept_rows(one, truncated_at))
-    if "account_id" in one.contract.required and table != "accounts":
-        workshop.store_by_account(one, rows)
-    else:
-        workshop.store(table, f"SELECT * FROM {rows} AS kept WHERE {of_known_account(one)}")
+    workshop.store_known(one, workshop.by_row(one, kept_rows(one, truncated_at)), of_known_account(one))
     seen = f"_seen_of_{table}"
     workshop.gather(seen, table, f"SELECT max(recorded_at) AS newest, count(*) AS n FROM {sql.name(table)}")
     newest, size = workshop.row(f"SELECT max(newest), CAST(sum(n) AS BIGINT) FROM {sql.name(seen)}")
@@ -262,14 +248,7 @@ def _make(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None, 
     if one.contract.fed:
         begins = one.source.begins
         taken = feeds.taken_from_first_row(workshop, one) if begins is None else [feeds.Taken(table, begins)]
-    if chosen and one.contract.by_account and table != "feeds":
-        workshop.keep(table, _OF_CHOSEN)
     return _Made(newest, size, taken)
-
-
-# Only once versions are told apart: a correction may have moved a row to another account. And a row of all
-# accounts (in feeds) is kept.
-_OF_CHOSEN = f"account_id IS NULL OR account_id IN (SELECT account_id FROM {_CHOSEN})"
 
 
 def name_accounts(workshop: Workshop, accounts: Delivered) -> None:
@@ -282,7 +261,7 @@ def name_accounts(workshop: Workshop, accounts: Delivered) -> None:
     """
     said = f"SELECT account_id FROM ({read_columns(accounts)}) WHERE {as_the_contract_says(accounts)}"
     ids = f"SELECT DISTINCT account_id FROM {workshop.by_row(accounts, said)} AS said"
-    place = "row_number() OVER (ORDER BY account_id) - 1 AS place"
+    place = "row_number() OVER (ORDER BY account_id) - 1 AS _place"
     workshop.store(ACCOUNT_IDS, f"SELECT account_id, {place} FROM ({ids}) AS ids")
     if is_empty(workshop, ACCOUNT_IDS):
         raise TableError(

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import fcntl
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,8 +24,9 @@ import numpy as np
 import pyarrow as pa
 
 from features.cores import AT_ONCE
+from features.errors import TableError
 from features.sources import spool, sql
-from features.sources.spool import HASH, PLACE, Spool, repeated
+from features.sources.spool import HASH, PLACE, Spool, hashes_of_several
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,8 +35,9 @@ if TYPE_CHECKING:
     from features.sources.delivery import Delivered
 
 ACCOUNT_IDS = "_account_ids"  # every account that the company ever delivered, with its place in order
+_PREFIX, _LOCK = "keepsight-", "alive"  # of temporary folders, and what whoever uses one holds
 RAW = "raw"  # the schema of what is delivered, as it is
-BYTES_A_ROW = 150  # about what a row of an event takes in memory
+BYTES_A_STORED_ROW = 150  # of an event, about
 
 
 class Workshop(Protocol):
@@ -70,10 +74,10 @@ class Workshop(Protocol):
     def store(self, name: str, select: str) -> None:
         """Make a table, or make it anew."""
 
-    def store_by_account(self, delivered: Delivered, rows: str) -> None:
-        """Make a table of the rows whose account is one of :data:`ACCOUNT_IDS`, in the company's name for it.
+    def store_known(self, delivered: Delivered, rows: str, known: str) -> None:
+        """Make a table of the rows of a relation of :meth:`by_row` that belong to an account that is known.
 
-        `rows` is a relation of :meth:`by_row`.
+        `known` is the condition that a row does.
         """
 
     def put(self, name: str, rows: pa.Table) -> None:
@@ -82,17 +86,11 @@ class Workshop(Protocol):
     def gather(self, name: str, table: str, select: str) -> None:
         """Make a table of what a select finds in each part of a table that may lie in parts."""
 
-    def repeated(self, name: str, column: str) -> str | None:
-        """Return the condition that a row's text in a column has the hash of another row's; None: no row's has."""
-
-    def replace(self, name: str, condition: str, select: Callable[[str], str]) -> None:
-        """Put other rows in place of those for which a condition holds.
+    def replace_repeated(self, name: str, column: str, select: Callable[[str], str]) -> None:
+        """Put other rows in place of those whose text in a column has the hash of another row's.
 
         `select` is given the name under which those lie for a while, and returns the select of the others.
         """
-
-    def keep(self, name: str, condition: str) -> None:
-        """Keep the rows for which a condition holds."""
 
     def drop(self, name: str) -> None:
         """Drop a table."""
@@ -128,8 +126,11 @@ class Session:
         import duckdb
 
         self.remote = remote
-        self._temporary = tempfile.TemporaryDirectory(prefix="keepsight-")
+        _remove_what_the_dead_left()
+        self._temporary = tempfile.TemporaryDirectory(prefix=_PREFIX)
         self.place = Path(self._temporary.name)
+        self._alive = (self.place / _LOCK).open("w")
+        fcntl.flock(self._alive, fcntl.LOCK_EX)
         # In memory: to compress rows for a file that is deleted again costs four times what reading them does.
         # What memory cannot hold is written to the temporary folder.
         self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
@@ -148,7 +149,7 @@ class Session:
         ]
         self._beside: list[Session] = []
         self._spools: dict[str, Spool] = {}
-        self._memory = settings.memory
+        self._memory = settings.memory_limit_bytes
         self._set()
         self.connection.execute(f"CREATE SCHEMA {RAW}")
 
@@ -211,21 +212,28 @@ class Session:
         """Make a table, or make it anew."""
         self.connection.execute(f"CREATE OR REPLACE TABLE {sql.name(name)} AS {select}")
 
-    def store_by_account(self, delivered: Delivered, rows: str) -> None:
+    def store_known(self, delivered: Delivered, rows: str, known: str) -> None:
         """Make a table of the rows of known accounts; in files, where memory is too small for them."""
-        name, kept, size = delivered.table, f"SELECT kept.* FROM {rows} AS kept", self._about(delivered.relation)
-        if size * BYTES_A_ROW < self._memory:
-            self.store(name, f"{kept} WHERE account_id IN (SELECT account_id FROM {ACCOUNT_IDS})")
+        name, size = delivered.table, self._about(delivered.relation)
+        needs_account = "account_id" in delivered.contract.required and name != "accounts"
+        if not needs_account or size * BYTES_A_STORED_ROW < self._memory:
+            self.store(name, f"SELECT * FROM {rows} AS kept WHERE {known}")
             return
-        accounts = self.rows(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY place")
+        accounts = self.rows(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY {PLACE}")
         placed = (
-            f"SELECT kept.*, hash(row_key) AS {HASH}, place AS {PLACE} "
+            f"SELECT kept.*, hash(row_key) AS {HASH}, {PLACE} "
             f"FROM {rows} AS kept JOIN {ACCOUNT_IDS} USING (account_id)"
         )
         batches = self.connection.sql(placed).to_arrow_reader(spool.ROWS_A_BATCH)
         schema = batches.schema.remove(batches.schema.get_field_index(PLACE))
         files = Spool(self.place / f"{name} by account", [row[0] for row in accounts], schema, size)
-        files.fill(batches)
+        try:
+            files.fill(batches)
+        except OSError as error:
+            raise TableError(
+                f"{name}: its rows cannot be laid out in {self.place} ({error}). Make room there, or name another "
+                "folder by the variable TMPDIR; with a larger memory_limit under [connection] they stay in memory."
+            ) from None
         self._spools[name] = files
         self._read(name, files.rows())
         columns = ", ".join(sql.name(column) for column in schema.names if column != HASH)
@@ -236,13 +244,15 @@ class Session:
         plan = json.loads(self.rows(f"EXPLAIN (FORMAT json) SELECT * FROM {relation}")[0][1])
         return int(plan[0]["extra_info"].get("Estimated Cardinality", 0))
 
-    def spooled(self, first: str | None = None, last: str | None = None) -> None:
-        """Have this connection read the rows of the accounts from `first` to `last` alone, in spooled tables.
-
-        Rows of some other accounts are read too; without edges, all are.
-        """
+    def read_all_accounts(self) -> None:
+        """Have this connection read the rows of all accounts in tables that lie in files."""
         for name, files in self._spools.items():
-            self._read(name, files.rows(first, last))
+            self._read(name, files.rows())
+
+    def read_accounts(self, first: str, last: str) -> None:
+        """Have this connection read, in tables that lie in files, those of the accounts from `first` to `last`."""
+        for name, files in self._spools.items():
+            self._read(name, files.rows_of(first, last))
 
     def _read(self, name: str, rows: pa.Table) -> None:
         self.connection.register(_files_of(name, quoted=False), rows)
@@ -269,58 +279,43 @@ class Session:
         self.store(name, "SELECT * FROM _given_rows")
         self.connection.unregister("_given_rows")
 
-    def repeated(self, name: str, column: str) -> str | None:
-        """Return the condition that a row's text in a column has the hash of another row's; None: no row's has.
+    def replace_repeated(self, name: str, column: str, select: Callable[[str], str]) -> None:
+        """Put other rows in place of those whose text in a column has the hash of another row's.
 
-        Sorting the hashes takes a third of the time that grouping by them does.
+        Sorting the hashes takes a third of the time that grouping by them does. Only those rows are written.
         """
+        table, hashed = sql.name(name), HASH if name in self._spools else f"hash({sql.name(column)})"
         if name in self._spools:
-            hashed, twice = HASH, self._spools[name].repeated()
+            several = self._spools[name].hashes_of_several()
         else:
-            hashed = f"hash({sql.name(column)})"
-            fetched = self.connection.execute(f"SELECT {hashed} AS h FROM {sql.name(name)}").fetchnumpy()
-            twice = repeated(np.asarray(fetched["h"], dtype=np.uint64))
-        if not len(twice):
-            return None
-        self.put(_repeated_in(name), pa.table({"h": twice}))
-        return f"{hashed} IN (SELECT h FROM {sql.name(_repeated_in(name))})"
-
-    def replace(self, name: str, condition: str, select: Callable[[str], str]) -> None:
-        """Put other rows in place of those for which a condition holds; only those are written."""
-        table, chosen = sql.name(name), sql.name(f"_chosen_of_{name}")
-        if name in self._spools:
-            self._replace_spooled(name, condition, select)
+            fetched = self.connection.execute(f"SELECT {hashed} AS h FROM {table}").fetchnumpy()
+            several = hashes_of_several(np.asarray(fetched["h"], dtype=np.uint64))
+        if not len(several):
             return
-        self.connection.execute(
-            f"CREATE OR REPLACE TABLE {chosen} AS SELECT *, rowid AS _at FROM {table} WHERE {condition}"
-        )
-        self.connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT _at FROM {chosen})")
-        self.connection.execute(f"INSERT INTO {table} BY NAME {select(chosen)}")
-        self.connection.execute(f"DROP TABLE {chosen}")
+        hashes, chosen = f"_hashes_in_{name}", f"_chosen_of_{name}"
+        self.put(hashes, pa.table({"_h": several}))
+        condition = f"{hashed} IN (SELECT _h FROM {sql.name(hashes)})"
+        if name in self._spools:
+            self._lay_beside(name, condition, select)
+        else:
+            self.store(chosen, f"SELECT *, rowid AS _at FROM {table} WHERE {condition}")
+            self.connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT _at FROM {sql.name(chosen)})")
+            self.connection.execute(f"INSERT INTO {table} BY NAME {select(sql.name(chosen))}")
+            self.drop(chosen)
+            self.drop(hashes)
 
-    def _replace_spooled(self, name: str, condition: str, select: Callable[[str], str]) -> None:
-        """Leave the files as they are: the others lie beside them."""
+    def _lay_beside(self, name: str, condition: str, select: Callable[[str], str]) -> None:
+        """Leave the files as they are: the rows that replace some of them lie beside them."""
         files, columns = _files_of(name), ", ".join(sql.name(column) for column in self.columns(name))
-        chosen, instead = sql.name(f"_chosen_of_{name}"), sql.name(f"_instead_in_{name}")
-        self.gather(f"_chosen_of_{name}", name, f"SELECT {columns} FROM {files} WHERE {condition}")
-        self.connection.execute(f"CREATE TABLE {instead} AS SELECT {columns} FROM ({select(chosen)})")
-        self.connection.execute(f"DROP TABLE {chosen}")
+        hashes, chosen, instead = f"_hashes_in_{name}", f"_chosen_of_{name}", f"_instead_in_{name}"
+        self.gather(chosen, name, f"SELECT {columns} FROM {files} WHERE {condition}")
+        self.store(instead, f"SELECT {columns} FROM ({select(sql.name(chosen))})")
+        self.drop(chosen)
         self.connection.execute(
             f"CREATE OR REPLACE VIEW {sql.name(name)} AS "
-            f"SELECT {columns} FROM {files} ANTI JOIN {sql.name(_repeated_in(name))} ON {HASH} = h "
-            f"UNION ALL SELECT {columns} FROM {instead}"
+            f"SELECT {columns} FROM {files} ANTI JOIN {sql.name(hashes)} ON {HASH} = _h "
+            f"UNION ALL SELECT {columns} FROM {sql.name(instead)}"
         )
-
-    def keep(self, name: str, condition: str) -> None:
-        """Keep the rows for which a condition holds."""
-        select = f"SELECT * FROM {sql.name(name)} WHERE {condition}"
-        if name not in self._spools:
-            self.store(name, select)
-            return
-        self.store("_kept", select)
-        self.connection.execute(f"DROP VIEW {sql.name(name)}")
-        self.connection.execute(f"ALTER TABLE _kept RENAME TO {sql.name(name)}")
-        del self._spools[name]
 
     def drop(self, name: str) -> None:
         """Drop a table."""
@@ -336,6 +331,7 @@ class Session:
         for session in (*self._beside, self):
             session.connection.close()
         self._temporary.cleanup()
+        self._alive.close()
 
     def __enter__(self) -> Self:
         return self
@@ -346,14 +342,18 @@ class Session:
         self.close()
 
 
+def _remove_what_the_dead_left() -> None:
+    """Remove the folders of processes that were killed: nobody holds their lock any more."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+        with contextlib.suppress(OSError), lock.open("a") as file:  # held, or another user's
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+
+
 def _files_of(name: str, *, quoted: bool = True) -> str:
     """Name the files of a spooled table, as a relation of a connection."""
     relation = f"_files_of_{name}"
     return sql.name(relation) if quoted else relation
-
-
-def _repeated_in(name: str) -> str:
-    return f"_repeated_in_{name}"
 
 
 def _search_path(folder: Path, place: Path) -> str:

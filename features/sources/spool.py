@@ -8,6 +8,8 @@ held in memory is a batch of them.
 from __future__ import annotations
 
 import bisect
+import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -43,20 +45,30 @@ class Spool:
     def __init__(self, folder: Path, account_ids: Sequence[str], schema: pa.Schema, rows: int) -> None:
         folder.mkdir()
         self._folder, self._accounts, self._schema = folder, len(account_ids), schema
-        ranges = min(-(-rows // ROWS_A_RANGE), MOST_RANGES, self._accounts)
+        ranges = max(1, min(-(-rows // ROWS_A_RANGE), MOST_RANGES, self._accounts))
         self._firsts = [account_ids[-(-number * self._accounts // ranges)] for number in range(ranges)]
 
     def fill(self, batches: Iterable[pa.RecordBatch]) -> None:
-        """Write rows, each with :data:`PLACE`: its account's place among all accounts."""
+        """Write rows, each with :data:`PLACE`: its account's place among all accounts.
+
+        Raises
+        ------
+        OSError
+            The disk is full, or cannot be written.
+        """
         ranges = len(self._firsts)
-        files = [_File(self._file(number), self._schema) for number in range(ranges)]
-        with (self._folder / "hashes").open("wb") as hashes:
+        with contextlib.ExitStack() as opened:
+            hashes = opened.enter_context((self._folder / "hashes").open("wb"))
+            files = [
+                opened.enter_context(contextlib.closing(_File(self._file(number), self._schema)))
+                for number in range(ranges)
+            ]
             for batch in batches:
                 of_row = (batch[PLACE].to_numpy() * ranges // self._accounts).astype(np.uint16)
                 order = np.argsort(of_row, kind="stable")
                 ordered = batch.select(self._schema.names).take(pa.array(order))
                 edges = np.searchsorted(of_row[order], np.arange(ranges + 1)).tolist()
-                for file, first, after in zip(files, edges, edges[1:], strict=False):
+                for file, (first, after) in zip(files, itertools.pairwise(edges), strict=True):
                     if after > first:
                         file.add(ordered.slice(first, after - first))
                 batch[HASH].to_numpy().tofile(hashes)
@@ -65,10 +77,12 @@ class Spool:
 
         self._all = pa.concat_tables([self._mapped(number) for number in range(ranges)])
 
-    def rows(self, first: str | None = None, last: str | None = None) -> pa.Table:
-        """Return all rows of the accounts from `first` to `last`, and some others'; without both, all rows."""
-        if first is None or last is None:
-            return self._all
+    def rows(self) -> pa.Table:
+        """Return all rows."""
+        return self._all
+
+    def rows_of(self, first: str, last: str) -> pa.Table:
+        """Return all rows of the accounts from `first` to `last`, both included, and some others'."""
         begin = max(bisect.bisect_right(self._firsts, first) - 1, 0)
         end = bisect.bisect_right(self._firsts, last)
         return pa.concat_tables([self._mapped(number) for number in range(begin, max(end, begin + 1))])
@@ -80,11 +94,11 @@ class Spool:
     def _mapped(self, number: int) -> pa.Table:
         return pa.ipc.open_file(pa.memory_map(self._file(number))).read_all()
 
-    def repeated(self) -> Hashes:
+    def hashes_of_several(self) -> Hashes:
         """Return the hashes that more than one row has."""
         path = self._folder / "hashes"
         parts = -(-path.stat().st_size // (8 * _HASHES_AT_ONCE)) or 1
-        return np.concatenate([repeated(_of_part(path, part, parts)) for part in range(parts)])
+        return np.concatenate([hashes_of_several(_of_part(path, part, parts)) for part in range(parts)])
 
     def _file(self, number: int) -> str:
         return str(self._folder / f"{number}.arrow")
@@ -125,7 +139,11 @@ def _of_part(path: Path, part: int, parts: int) -> Hashes:
     return np.concatenate(some)
 
 
-def repeated(hashes: Hashes) -> Hashes:
-    """Return what stands more than once among some hashes."""
+def hashes_of_several(hashes: Hashes) -> Hashes:
+    """Return what stands more than once among some hashes, once each and in order.
+
+    >>> hashes_of_several(np.array([7, 5, 7, 9, 5, 7], dtype=np.uint64)).tolist()
+    [5, 7]
+    """
     hashes = np.sort(hashes)
     return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])

@@ -30,10 +30,8 @@ def end_replaced_rows(workshop: Workshop, table: str, content: Sequence[str]) ->
     content
         The quoted columns that make a row what it is.
     """
-    chosen = workshop.repeated(table, "row_key")
-    if chosen is not None:
-        columns = [sql.name(column) for column in workshop.columns(table) if column != "known_until"]
-        workshop.replace(table, chosen, lambda rows: _versions(rows, columns, content))
+    columns = [sql.name(column) for column in workshop.columns(table) if column != "known_until"]
+    workshop.replace_repeated(table, "row_key", lambda rows: _versions(rows, columns, content))
 
 
 def _versions(rows: str, columns: Sequence[str], content: Sequence[str]) -> str:

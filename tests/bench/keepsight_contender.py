@@ -2,10 +2,7 @@
 
 ::
 
-    python -m tests.bench.keepsight_contender FOLDER OUT [catalogue|expressible|in_parts] [MEMORY_LIMIT]
-
-``in_parts`` writes as `keepsight snapshot` does: bounded in memory, resumable, with a record of what the vectors
-were computed from.
+    python -m tests.bench.keepsight_contender FOLDER OUT [catalogue|expressible] [MEMORY_LIMIT]
 """
 
 from __future__ import annotations
@@ -18,7 +15,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from features.snapshot_file import vector_table, with_churned
-from features.snapshot_store import Task, write_in_parts
 from features.snapshots import build_vectors, recorded_codebooks
 from features.sources import load_sources, open_database
 from features.sources.config import Connection
@@ -38,14 +34,9 @@ def write_vectors(
     last = as_of_dates(months)[-1].astype(object)
     with open_database(sources.with_catalogue(catalogue)) as database:
         contract = feature_contract(catalogue, recorded_codebooks(database, catalogue, last))
-        pairs = grid(folder, months)
-        if scope == "in_parts":
-            task = Task(database, pairs, contract, lambda rows: np.full(len(rows), np.nan))
-            write_in_parts(out, task, fresh=True)
-        else:
-            vectors = build_vectors(database, catalogue, contract, pairs)
-            unlabelled = np.full(len(vectors), np.nan)
-            pq.write_table(with_churned(vector_table(vectors), unlabelled), out, compression="zstd")
+        vectors = build_vectors(database, catalogue, contract, grid(folder, months))
+        unlabelled = np.full(len(vectors), np.nan)
+        pq.write_table(with_churned(vector_table(vectors), unlabelled), out, compression="zstd")
 
 
 if __name__ == "__main__":

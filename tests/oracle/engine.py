@@ -26,7 +26,6 @@ def vectors_of(
     grid: Sequence[tuple[str, dt.datetime]],
     *,
     truncated_at: dt.datetime | None = None,
-    accounts: Sequence[str] | None = None,
     catalogue: Catalogue | None = None,
 ) -> Vectors:
     """Write the company to `folder` and build the vectors of `grid` from the files, by `catalogue` if given."""
@@ -34,7 +33,7 @@ def vectors_of(
     from features.sources import load_sources, open_database
 
     sources = load_sources(write_company(company, folder))
-    with open_database(sources, truncated_at=truncated_at, accounts=accounts) as database:
+    with open_database(sources, truncated_at=truncated_at) as database:
         catalogue = catalogue or sources.catalogue
         codebooks = recorded_codebooks(database, catalogue, max(as_of for _, as_of in grid))
         contract = feature_contract(catalogue, codebooks)

@@ -1,4 +1,4 @@
-"""Three engines, one definition: where a company's tables lie once read, and where its measures are computed.
+"""Three engines, one definition: where a company's tables lie once read, and where their rows are fetched from.
 
 ``[connection]`` in ``sources.toml`` chooses: an embedded DuckDB, a PostgreSQL server, or Spark. All three compute
 the same Ibis expressions over tables of the same names and types, and give equal vectors.

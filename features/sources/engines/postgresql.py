@@ -1,4 +1,4 @@
-"""A PostgreSQL server: queries of the company run there, and so do all measures.
+"""A PostgreSQL server: queries of the company run there, and so does what fetches rows for measures.
 
 What the queries give is read by the embedded DuckDB, as everything is, and the finished tables are copied into a
 schema of the session's own, sorted and indexed by account. Every value is thus read by one reader, whatever the

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from features.errors import SourcesError, TableError
 from features.sources import sql
 from features.sources.delivery import files_of, first_lines
-from features.sources.session import ACCOUNT_IDS, RAW, Session
+from features.sources.session import RAW, Session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -200,35 +200,29 @@ class Spark:
 
     def store(self, name: str, select: str) -> None:
         """Make a table, or make it anew."""
-        self.make(name, _in_spark(select))
+        frame, place = self._sql(_in_spark(select)), self._new_place(name)
+        frame.write.parquet(place)
+        self._see(name, place, self._spark.read.schema(frame.schema).parquet(place))
 
-    def store_by_account(self, delivered: Delivered, rows: str) -> None:
-        """Make a table of the rows whose account is one of :data:`ACCOUNT_IDS`."""
-        known = f"account_id IN (SELECT account_id FROM {ACCOUNT_IDS})"
+    def store_known(self, delivered: Delivered, rows: str, known: str) -> None:
+        """Make a table of the rows that belong to an account that is known."""
         self.store(delivered.table, f"SELECT * FROM {rows} AS kept WHERE {known}")
 
     def gather(self, name: str, table: str, select: str) -> None:  # noqa: ARG002 - Spark's tables lie whole
         """Make a table of what a select finds."""
         self.store(name, select)
 
-    def repeated(self, name: str, column: str) -> str | None:
-        """Return the condition that a row's text in a column has the hash of another row's; None: no row's has."""
-        hashed, hashes_there = f"hash({sql.name(column)})", f"_repeated_in_{name}"
-        select = f"SELECT {hashed} AS h FROM {sql.name(name)} GROUP BY {hashed} HAVING count(*) > 1"
-        self.store(hashes_there, select)
-        there = f"SELECT h FROM {sql.name(hashes_there)}"
-        return f"{hashed} IN ({there})" if self.rows(f"{there} LIMIT 1") else None
-
-    def replace(self, name: str, condition: str, select: Callable[[str], str]) -> None:
-        """Put other rows in place of those for which a condition holds."""
-        columns, table = ", ".join(sql.name(column) for column in self.columns(name)), sql.name(name)
-        kept = f"SELECT {columns} FROM {table} WHERE NOT ({condition})"
-        replaced = select(f"(SELECT * FROM {table} WHERE {condition}) AS _chosen")
-        self.store(name, f"{kept} UNION ALL SELECT {columns} FROM ({replaced}) AS _replacing")
-
-    def keep(self, name: str, condition: str) -> None:
-        """Keep the rows for which a condition holds."""
-        self.store(name, f"SELECT * FROM {sql.name(name)} WHERE {condition}")
+    def replace_repeated(self, name: str, column: str, select: Callable[[str], str]) -> None:
+        """Put other rows in place of those whose text in a column has the hash of another row's."""
+        table, hashed, hashes = sql.name(name), f"hash({sql.name(column)})", f"_hashes_in_{name}"
+        self.store(hashes, f"SELECT {hashed} AS h FROM {table} GROUP BY {hashed} HAVING count(*) > 1")
+        several = f"SELECT h FROM {sql.name(hashes)}"
+        if self.rows(f"{several} LIMIT 1"):
+            columns, condition = ", ".join(map(sql.name, self.columns(name))), f"{hashed} IN ({several})"
+            kept = f"SELECT {columns} FROM {table} WHERE NOT ({condition})"
+            replaced = select(f"(SELECT * FROM {table} WHERE {condition}) AS _chosen")
+            self.store(name, f"{kept} UNION ALL SELECT {columns} FROM ({replaced}) AS _replacing")
+        self.drop(hashes)
 
     # --- the engine: statements in Spark's SQL ----------------------------------------------------------------
 
@@ -248,12 +242,6 @@ class Spark:
             Path(place).mkdir(parents=True)
             pq.write_table(rows, Path(place) / "rows.parquet")
         self._see(name, place, self._spark.read.parquet(place))
-
-    def make(self, name: str, select: str) -> None:
-        """Make a table of a query."""
-        frame, place = self._sql(select), self._new_place(name)
-        frame.write.parquet(place)
-        self._see(name, place, self._spark.read.schema(frame.schema).parquet(place))
 
     def fetch(self, select: str, schema: pa.Schema) -> pa.Table:
         """Run a query."""

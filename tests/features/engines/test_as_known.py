@@ -22,11 +22,13 @@ def test_rows_recorded_later_or_of_other_accounts_are_left_out_where_asked(
     )
     feeds = "table,account_id,covered_from,recorded_at\ntickets,a2,2025-01-01,2025-01-05 00:00:00\n"
     company = company_on(engine).csv("tickets", tickets).csv("feeds", feeds)
-    database = company.open(truncated_at=at("2025-01-07"), accounts=["a1"])
+    database = company.open(truncated_at=at("2025-01-07"))
     assert database.observed_until == at("2025-01-07")
     assert rows(database, "tickets", "ticket_id", "known_until") == [("t1", at("9999-12-31"))]
-    assert rows(database, "coverage", "account_id", "known_until") == [(None, at("2025-01-05"))]
-    assert rows(database, "accounts", "account_id") == ["a1"]
+    assert rows(database, "coverage", "account_id", "known_until") == [
+        (None, at("2025-01-05")),
+        ("a2", at("9999-12-31")),
+    ]
 
 
 def test_late_and_corrected_rows_count_from_when_they_were_recorded(

@@ -12,21 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from features.sources import open_database
 from features.sources.spool import Spool
-from features.vectors import COVERAGE
 from tests.features.equality.answers import ONE_BY_ONE, WAYS, Tally, Written, differing, written
 from tests.features.equality.mutants import mutated
 from tests.features.equality.samples import few_and_many, sample, samples
-
-# Read from the rows of all accounts, or from such a reading.
-OF_REFERENCE_VALUES = (
-    "slow_resolution",
-    "feature_breadth",
-    "feature_breadth_before",
-    "stale_implementation",
-    COVERAGE,
-)
 
 
 @few_and_many
@@ -74,18 +63,6 @@ def test_passes_of_some_accounts_each_give_the_vectors_of_one_pass(drawn: dict[s
         assert tally.differences == []
 
 
-@few_and_many
-def test_an_account_whose_rows_alone_were_read_gives_the_vectors_of_all_rows(
-    drawn: dict[str, int], tmp_path: Path
-) -> None:
-    """But for reference values, which are taken from the rows of all accounts."""
-    tally = Tally("rows of some accounts = rows of all")
-    for place, one in enumerate(samples(**drawn)):
-        of_some_accounts(written(one, tmp_path / str(place)), tally, random.Random(place))
-    tally.tell()
-    assert tally.differences == []
-
-
 def one_by_one(one: Written, tallies: dict[str, Tally]) -> None:
     pairs = one.sample.pairs
     with one.database as database:
@@ -121,24 +98,15 @@ def in_files(one: Written, tallies: dict[str, Tally]) -> None:
     with one.database as database:
         in_memory = {way: one.vectors(database, one.sample.pairs, way) for way in tallies}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("features.sources.session.BYTES_A_ROW", 10**12)
+        patch.setattr("features.sources.session.BYTES_A_STORED_ROW", 10**12)
         patch.setattr("features.sources.spool.ROWS_A_RANGE", 100)
         patch.setattr("features.sources.spool.ROWS_A_BATCH", 50)
+        patch.setattr("features.sources.spool.ROWS_A_WRITE", 20)
         patch.setattr("features.measures.engine.PAIRS_A_PASS", 200)
         with one.database as database:
             for way, tally in tallies.items():
                 ours = one.vectors(database, one.sample.pairs, way)
                 tally.add(ours, differing(ours, in_memory[way]))
-
-
-def of_some_accounts(one: Written, tally: Tally, rng: random.Random) -> None:
-    with one.database as database:
-        of_all = one.vectors(database, one.sample.pairs)
-    some = set(rng.sample(one.sample.accounts, len(one.sample.accounts) // 4))
-    chosen = [place for place, (account, _) in enumerate(one.sample.pairs) if account in some]
-    with open_database(one.sources, accounts=sorted(some)) as database:
-        ours = one.vectors(database, [one.sample.pairs[place] for place in chosen])
-    tally.add(ours, differing(ours, of_all.take(chosen), but=OF_REFERENCE_VALUES))
 
 
 def parts(order: Sequence[int], rng: random.Random) -> Iterator[Sequence[int]]:
@@ -165,13 +133,13 @@ def test_an_engine_that_mixes_accounts_is_told_by_pairs_alone(mutant: str, tmp_p
 
 
 def test_files_that_are_read_by_half_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Spool.rows
+    whole = Spool.rows_of
 
-    def half(self: Spool, first: str | None = None, last: str | None = None) -> pa.Table:
+    def half(self: Spool, first: str, last: str) -> pa.Table:
         rows = whole(self, first, last)
-        return rows if first is None else rows.slice(0, len(rows) // 2)
+        return rows.slice(0, len(rows) // 2)
 
-    monkeypatch.setattr(Spool, "rows", half)
+    monkeypatch.setattr(Spool, "rows_of", half)
     drawn = sample("everything connected", 200, seed=104, accounts=20, dates=10)
     tally = {ONE_BY_ONE: Tally("half of the rows")}
     in_files(written(drawn, tmp_path / "company"), tally)

@@ -203,7 +203,7 @@ def test_the_engine_reads_a_measure_of_the_kind_as_the_oracle_does(kind: str, ex
 )
 def test_a_kind_with_one_rule_broken_is_told(mutant: str, kind: str) -> None:
     with mutated(mutant):
-        assert len(drawn_differences(kind, few)) >= 5
+        assert drawn_differences(kind, few) != []
 
 
 def test_every_kind_of_measure_and_condition_is_drawn() -> None:

@@ -111,18 +111,6 @@ def test_a_feed_that_dies_is_a_new_version_of_its_row(company: Company) -> None:
     assert rows_known(database, "coverage", at("2025-03-06"), "covered_to") == [day("2025-03-01")]
 
 
-def test_coverage_is_told_from_all_rows_even_for_one_account(company: Company) -> None:
-    company.csv("usage", "account_id,occurred_at\na1,2025-01-05 10:00\na2,2025-01-03 10:00\n")
-    company.csv("feeds", "table,account_id,covered_from\ntickets,,2025-01-01\ntickets,a2,2024-01-01\n")
-    alone = company.open(accounts=["a1"])
-    assert rows(alone, "usage", "account_id") == ["a1"]
-    assert rows(alone, "accounts", "account_id") == ["a1"]
-    assert rows(alone, "coverage", "table", "account_id", "covered_from") == [
-        ("tickets", None, day("2025-01-01")),
-        ("usage", None, day("2025-01-03")),
-    ]
-
-
 moments = st.integers(0, 8)
 spells = st.lists(st.tuples(moments, moments, moments).filter(lambda s: s[0] < s[1]), max_size=8)
 

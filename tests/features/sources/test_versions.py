@@ -61,9 +61,6 @@ def test_a_correction_may_move_a_row_to_another_account(company: Company) -> Non
     database = company.csv("surveys", SURVEYS + text).open()
     assert rows_known(database, "surveys", at("2025-01-15"), "account_id") == ["a1"]
     assert rows_known(database, "surveys", at("2025-03-01"), "account_id") == ["a2"]
-    alone = company.open(accounts=["a1"])
-    assert rows_known(alone, "surveys", at("2025-01-15"), "account_id") == ["a1"]
-    assert rows_known(alone, "surveys", at("2025-03-01"), "account_id") == []
 
 
 def test_a_close_is_known_when_its_version_is_recorded(company: Company) -> None:
