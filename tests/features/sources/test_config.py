@@ -153,3 +153,21 @@ def test_a_column_that_the_overlays_context_reads_can_be_mapped(
     company.csv("accounts", "account_id,employees\na1,5\n", 'columns = { people = "employees" }')
     company.section('[catalogue]\noverlay = "overlay"')
     assert company.load().contracts["accounts"].columns["people"].type is ColumnType.NUMBER
+
+
+@pytest.mark.parametrize("said", ["lots", "0", "50%", "2 GBB", "-1GB"])
+def test_an_amount_of_memory_is_asked_for_with_an_example(tmp_path: Path, said: str) -> None:
+    told = refused(tmp_path, f'company = "Acme"\n{ACCOUNTS}[connection]\nmemory_limit = "{said}"\n')
+    assert f'"{said}" is no amount of memory: write "700MB"' in told
+
+
+def test_too_little_memory_is_refused(tmp_path: Path) -> None:
+    told = refused(tmp_path, f'company = "Acme"\n{ACCOUNTS}[connection]\nmemory_limit = "20MB"\n')
+    assert '"20MB" is too little for the tables of a company: allow "100MB" at least' in told
+
+
+@pytest.mark.parametrize("column", ["row_key", "known_from", "known_until", "occurred_at", "a", "day", "_hash"])
+def test_a_column_of_accounts_cannot_have_a_name_that_keepsight_uses(company: Company, column: str) -> None:
+    company.section(f'[context.ours]\nof = "accounts.{column}"\nkind = "number"')
+    with pytest.raises(CatalogueError, match=f'Keepsight uses the name "{column}" itself'):
+        company.load()

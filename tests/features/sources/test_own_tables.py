@@ -14,11 +14,12 @@ from features.evidence import account_evidence
 from features.measures import fetching
 from features.readings import Unknown, UnknownReason
 from features.snapshots import build_vectors
-from features.sources import load_sources, open_database
+from features.sources import load_sources, open_database, session
 from features.sources.commands import report_on
 from features.sources.config import load_proposed
 from features.vectors import Vectors, feature_contract
 from tests.features.catalogue.test_own_tables import FILES, TABLE
+from tests.features.equality.answers import WAYS
 from tests.features.sources.company import Company, at, rows
 from tests.files import write_files
 
@@ -88,12 +89,15 @@ OF_QUERIES = [
 ]
 
 
-@pytest.mark.parametrize("rows_worth_counting", [-1, 10**9], ids=["counted", "fetched"])
-@pytest.mark.parametrize("name", OF_QUERIES)
+@pytest.mark.parametrize("way", [*WAYS, "in files"])
+@pytest.mark.parametrize("name", [*OF_QUERIES, "place", "h"])
 def test_a_column_may_have_a_name_that_a_query_would_use(
-    company: Company, name: str, rows_worth_counting: int, monkeypatch: pytest.MonkeyPatch
+    company: Company, name: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "ROWS_WORTH_CONDENSING", rows_worth_counting)
+    if way == "in files":
+        monkeypatch.setattr(session, "BYTES_A_STORED_ROW", 10**12)
+    else:
+        monkeypatch.setattr(fetching, "ROWS_WORTH_CONDENSING", WAYS[way])
     for file in ("tables.toml", "signals.toml"):
         path = company.folder / "overlay" / file
         path.write_text(re.sub(r'hours( = \{|"\])', rf"{name}\1", path.read_text("utf-8")), encoding="utf-8")
@@ -102,7 +106,8 @@ def test_a_column_may_have_a_name_that_a_query_would_use(
 
 
 @pytest.mark.parametrize(
-    "name", ["days", "moments", "compared", "coverage", "repeated_keys", "pass_accounts", "kept"]
+    "name",
+    ["days", "moments", "coverage", "chosen_accounts", "feed_accounts", "given_rows", "account_ids", "kept"],
 )
 def test_a_table_may_have_a_name_that_a_query_would_use(tmp_path: Path, name: str) -> None:
     write_files(tmp_path, {file: text.replace("trainings", name) for file, text in FILES.items()})

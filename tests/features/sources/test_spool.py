@@ -1,0 +1,98 @@
+"""Tables in files by account, and what is left of processes that were killed."""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from features.errors import TableError
+from features.sources import session, spool
+from features.sources.config import Connection
+from features.sources.session import Session
+from features.sources.spool import HASH, PLACE, Spool
+from tests.features.sources.company import Company, rows
+
+IDS = [f"A{number:02}" for number in range(40)]
+
+
+@pytest.fixture
+def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
+    """Rows of forty accounts in eight files, written three at a time; every hash three times."""
+    monkeypatch.setattr(spool, "ROWS_A_RANGE", 50)
+    monkeypatch.setattr(spool, "ROWS_A_WRITE", 7)
+    rng = np.random.default_rng(1)
+    place, number = rng.permutation(np.repeat(np.arange(40), 10)), np.arange(400)
+    table = pa.table(
+        {
+            "account_id": [IDS[one] for one in place],
+            "number": number,
+            HASH: (number % 133).astype(np.uint64),
+            PLACE: place,
+        }
+    )
+    schema = table.drop_columns([PLACE]).schema
+    made = Spool(tmp_path / "usage", IDS, schema, len(table))
+    made.fill(table.to_batches(max_chunksize=30))
+    return made
+
+
+def test_every_row_lies_in_one_file(filled: Spool) -> None:
+    assert sorted(filled.rows()["number"].to_pylist()) == list(range(400))
+    assert sorted(n for part in filled.parts() for n in part["number"].to_pylist()) == list(range(400))
+    assert len(list(filled.parts())) == 8
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [("A00", "A39"), ("A07", "A07"), ("A04", "A13"), ("A39", "B"), ("", "A00")]
+)
+def test_all_rows_of_some_accounts_are_in_their_files(filled: Spool, first: str, last: str) -> None:
+    found = filled.rows_of(first, last)["account_id"].to_pylist()
+    assert [one for one in IDS if first <= one <= last for _ in range(10)] == sorted(
+        one for one in found if first <= one <= last
+    )
+    assert len(found) <= (sum(first <= one <= last for one in IDS) + 10) * 10
+
+
+@pytest.mark.parametrize("at_once", [2**24, 80], ids=["at once", "in parts"])
+def test_hashes_of_several_rows_are_found(filled: Spool, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "_HASHES_AT_ONCE", at_once)
+    assert sorted(filled.hashes_of_several().tolist()) == list(range(133))
+
+
+def test_a_full_disk_is_said_with_the_remedy(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(session, "BYTES_A_STORED_ROW", 10**12)
+    monkeypatch.setattr(Spool, "fill", full)
+    with pytest.raises(TableError, match=r"usage: its rows cannot be laid out in .*TMPDIR"):
+        company.csv("usage", "account_id,occurred_at\na1,2025-01-01\n").open()
+
+
+def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead, other = tmp_path / "keepsight-dead", tmp_path / "keepsight-other"
+    for folder in (dead, other):
+        folder.mkdir()
+    (dead / "alive").touch()
+    (dead / "rows").touch()
+    with Session(tmp_path, Connection()) as living, Session(tmp_path, Connection()):
+        assert living.place.is_dir()
+        assert not dead.exists()
+        assert other.is_dir()  # who made it, and when, is not known
+        with (living.place / "alive").open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert not living.place.exists()
+
+
+def test_rows_of_unknown_accounts_are_left_out_of_files(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "BYTES_A_STORED_ROW", 10**12)
+    database = company.csv("usage", "account_id,occurred_at\na1,2025-01-01\nnobody,2025-01-02\n").open()
+    assert rows(database, "usage", "account_id") == ["a1"]
