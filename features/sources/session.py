@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -129,8 +129,7 @@ class Session:
         _remove_what_the_dead_left()
         self._temporary = tempfile.TemporaryDirectory(prefix=_PREFIX)
         self.place = Path(self._temporary.name)
-        self._alive = (self.place / _LOCK).open("w")
-        fcntl.flock(self._alive, fcntl.LOCK_EX)
+        self._alive = _held(self.place / _LOCK)
         # In memory: to compress rows for a file that is deleted again costs four times what reading them does.
         # What memory cannot hold is written to the temporary folder.
         self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
@@ -342,10 +341,19 @@ class Session:
         self.close()
 
 
+def _held(path: Path) -> IO[str]:
+    """Make a file whose lock is held before it can be seen by its name."""
+    unnamed = path.with_suffix(".new")
+    file = unnamed.open("w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    unnamed.rename(path)
+    return file
+
+
 def _remove_what_the_dead_left() -> None:
     """Remove the folders of processes that were killed: nobody holds their lock any more."""
     for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
-        with contextlib.suppress(OSError), lock.open("a") as file:  # held, or another user's
+        with contextlib.suppress(OSError), lock.open("r+") as file:  # held, gone by now, or another user's
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent, ignore_errors=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,20 @@ def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(
         with (living.place / "alive").open() as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert not living.place.exists()
+
+
+def test_many_sessions_that_come_and_go_at_once_do_not_disturb_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def come_and_go(_: int) -> bool:
+        with Session(tmp_path, Connection()) as living:
+            return living.place.is_dir() and living.rows("SELECT 1") == [(1,)]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(come_and_go, range(200)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_of_unknown_accounts_are_left_out_of_files(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
