@@ -89,7 +89,8 @@ def accounts_in_force(database: Database, catalogue: Catalogue, as_of: Sequence[
         ``account_id`` (string) and ``as_of`` (timestamp[s]), sorted by both.
     """
     asked = Asked(database, catalogue.definitions)
-    found = [_in_force(asked, Calendar(dates)) for dates in _some_dates(sorted(set(as_of)))]
+    dates = np.array(sorted(set(as_of)), dtype="datetime64[s]")
+    found = [_in_force(asked, calendar) for calendar, _ in _calendars(dates)]
     grid = pa.concat_tables(found).cast(pa.schema([("account_id", pa.string()), ("as_of", pa.timestamp("s"))]))
     return grid.sort_by([("account_id", "ascending"), ("as_of", "ascending")])
 
@@ -303,10 +304,3 @@ def codes(texts: Texts, codebook: Sequence[str]) -> Numbers:
 @lru_cache
 def _places(codebook: tuple[str, ...]) -> dict[str, float]:
     return {value: float(code) for code, value in enumerate(codebook)}
-
-
-def _some_dates(dates: Sequence[dt.datetime]) -> Iterator[Sequence[dt.datetime]]:
-    """Yield at most 62 dates at one time of day at a time."""
-    for time in sorted({date.time() for date in dates}):
-        alike = [date for date in dates if date.time() == time]
-        yield from (alike[start : start + MOST_DATES] for start in range(0, len(alike), MOST_DATES))

@@ -151,7 +151,7 @@ class Calendar:
 
     def any_of(self, account: Ints, mask: Masks, accounts: int) -> npt.NDArray[np.bool_]:
         """Shape (cells,): whether any of the rows counts."""
-        if len(self.dates) == 1:
+        if self.one:
             return np.bincount(account, mask, accounts) > 0
         joined = np.zeros(accounts, dtype=np.int64)
         np.bitwise_or.at(joined, account, mask)

@@ -171,7 +171,7 @@ def latest_so_far(scope: Scope, account: Ints, mask: Masks, moment: Floats) -> F
 
     A row that stays known counts from its first date on, so that only a running maximum is left to take.
     """
-    if len(scope.calendar) == 1:
+    if scope.calendar.one:
         rows, cells = scope.expanded(account, mask)
         return largest(cells, moment[rows], scope.cells)
     lasting = (mask | (mask - 1)) == scope.calendar.all  # all dates from the lowest on
@@ -206,7 +206,7 @@ class LastDebut(OfRows):
         seen = scope.frame(self.table).valued(self.demand)
         who = as_places([seen.account, seen.code])
         size = int(who.max(initial=-1)) + 1
-        if len(scope.calendar) == 1:  # every row that is seen counts
+        if scope.calendar.one:  # every row that is seen counts
             account = np.zeros(size, dtype=np.int64)
             account[who] = seen.account
             return largest(account, smallest(who, seen.occurred, size), scope.cells)
