@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 import subprocess
 import sys
 import time
@@ -42,12 +41,12 @@ def test_help_and_the_catalogue_import_nothing_heavy(arguments: tuple[str, ...])
 
 @pytest.mark.parametrize("arguments", [("--help",), ("catalogue", "show")])
 def test_help_and_the_catalogue_answer_within_two_and_a_half_bare_imports(arguments: tuple[str, ...]) -> None:
-    # Alternated, medians: the machine is shared and noisy.
+    # Alternated, and of each the least disturbed: other tests run beside this one, on as many cores as there are.
     floor, ours = [], []
-    for _ in range(5):
+    for _ in range(7):
         floor.append(_seconds("import typer, rich, pydantic"))
         ours.append(_seconds(_command(*arguments)))
-    assert statistics.median(ours) <= 2.5 * statistics.median(floor)
+    assert min(ours) <= 2.5 * min(floor)
 
 
 @pytest.mark.parametrize("package", ["features", "models", "training", "serving", "keepsight"])
