@@ -23,7 +23,7 @@ from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints
 from features.measures.coverage import Coverage
 from features.measures.elementwise import Numbers, floor, isnan, where
 from features.measures.feeds import covered_by, fetched_feeds
-from features.measures.fetching import ACCOUNTS, Fetched, FetchedInParts, Wanted, by_table, parts
+from features.measures.fetching import ACCOUNTS, Fetched, Wanted, by_table, parts
 from features.measures.frames import Demand, Frame, Texts, Together
 from features.measures.known import Answer, Connected, Known, answer_unless
 from features.measures.letters import KNOWN, letter
@@ -151,7 +151,7 @@ class Asked:
         if self._last_everyone is not None and self._last_everyone.calendar.dates == midnights.dates:
             return self._last_everyone
         accounts = self.known_accounts(queries)
-        frames = FetchedInParts(queries, self.database, midnights, accounts, self.wants_of_everyone)
+        frames = Fetched(queries, self.database, midnights, accounts, self.wants_of_everyone, of_everyone=True)
         scope = self._scope(midnights, accounts, frames)
         answers: dict[Hashable, Any] = {one: one.of_everyone(scope) for one in self.references}
         self._last_everyone = replace(scope, frames=_NoFrames(), _kept=answers)

@@ -98,6 +98,9 @@ class Fetched:
         Their ids, in order; an account's number is its place.
     wants
         What will be asked of each table.
+    of_everyone
+        For reference values of all accounts: of tables that are not looked at row by row only the values that
+        there are, found some accounts at a time, so that memory does not grow with the company.
     """
 
     def __init__(
@@ -107,13 +110,26 @@ class Fetched:
         calendar: Calendar,
         accounts: pa.Array,
         wants: Mapping[str, Wanted],
+        *,
+        of_everyone: bool = False,
     ) -> None:
-        self._queries, self._database = queries, database
+        self._queries, self._database, self._wants = queries, database, wants
         self._calendar, self._size = calendar, len(accounts)
+        apart = [table for table, want in wants.items() if of_everyone and not want.row_by_row]
+        self._frames: dict[str, Frame] = {table: self._values(table, accounts) for table in apart}
         queries.put(CHOSEN, numbered_accounts(accounts))
         with database.engine.among(accounts[0].as_py(), accounts[-1].as_py()) if accounts else nullcontext():
-            self._rows = {table: self._fetch(table, want.asked) for table, want in wants.items()}
-        self._wants, self._frames = wants, dict[str, Frame]()
+            self._rows = {table: self._fetch(table, wants[table].asked) for table in wants if table not in apart}
+
+    def _values(self, table: str, accounts: pa.Array) -> ValuesFound:
+        """Find the values of a table, some accounts at a time."""
+        wants = {ACCOUNTS: self._wants[ACCOUNTS], table: self._wants[table]}
+        size = max(1, -(-len(accounts) // parts(self._database, wants, len(accounts))))
+        found = ValuesFound()
+        for first in range(0, max(1, len(accounts)), size):
+            some = Fetched(self._queries, self._database, self._calendar, accounts.slice(first, size), wants)
+            found.add(first, some.frame(table), wants[table].demands)
+        return found
 
     def _fetch(self, table: str, asked: Asked) -> pa.Table:
         def rows() -> ir.Table:
@@ -148,39 +164,3 @@ def parts(database: Database, wants: Mapping[str, Wanted], accounts: int) -> int
     share = accounts / max(database.sizes[ACCOUNTS], 1)
     most = max(database.sources.config.connection.memory_limit_bytes // (BYTES_A_ROW_AT_WORK * AT_ONCE), 1)
     return max([1, *(math.ceil(share * database.sizes[table] / most) for table in wants)])
-
-
-class FetchedInParts:
-    """Frames of all accounts, for reference values: tables that are only counted pass some accounts at a time.
-
-    Parameters
-    ----------
-    queries, database, calendar, accounts, wants
-        As those of :class:`Fetched`.
-    """
-
-    def __init__(
-        self,
-        queries: Queries,
-        database: Database,
-        calendar: Calendar,
-        accounts: pa.Array,
-        wants: Mapping[str, Wanted],
-    ) -> None:
-        self._frames: dict[str, Frame] = {}
-        for table, want in wants.items():
-            if not want.row_by_row:
-                with_accounts = {ACCOUNTS: wants[ACCOUNTS], table: want}
-                size = max(1, -(-len(accounts) // parts(database, with_accounts, len(accounts))))
-                found = ValuesFound()
-                for first in range(0, max(1, len(accounts)), size):
-                    some = Fetched(queries, database, calendar, accounts.slice(first, size), with_accounts)
-                    found.add(first, some.frame(table), want.demands)
-                self._frames[table] = found
-        self._whole = Fetched(
-            queries, database, calendar, accounts, {t: w for t, w in wants.items() if t not in self._frames}
-        )
-
-    def frame(self, table: str) -> Frame:
-        """Return a table's rows, or what was found of them."""
-        return self._frames[table] if table in self._frames else self._whole.frame(table)

@@ -111,11 +111,13 @@ class Scope:
         How many accounts.
     grace_days
         Days without a contract that still count as continuous service.
+    connected
+        The tables that there are.
     frames
         The rows of the accounts in the pass.
-    everyone
-        The scope of all accounts at the midnights with which the dates' days begin, in the same places, for
-        reference values; the scope itself if it has all.
+    everyone_else
+        Gives the scope of all accounts at the midnights with which the dates' days begin, in the same places, for
+        reference values; None: the scope has all accounts itself.
     together
         Of one account on one date, whose rows are few: the demands that each one is counted together with. It
         takes their rows as many times as there are demands, and a tenth of the calls.

@@ -27,7 +27,7 @@ FEW_TABLES = ("plans", "contacts", "community", "feedback", "requests", "visits"
 
 @dataclass(frozen=True)
 class Case:
-    """A company on an engine, its rows fetched or counted, asked about on some dates."""
+    """A company on an engine, its rows one by one or condensed, asked about on some dates."""
 
     engine: str
     way: str

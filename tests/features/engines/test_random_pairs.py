@@ -1,4 +1,4 @@
-"""Random pairs of account and date: PostgreSQL and Spark say what DuckDB says, rows fetched or counted.
+"""Random pairs of account and date: PostgreSQL and Spark say what DuckDB says, rows one by one and condensed.
 
 `pytest -n0 -s -m slow` on this file prints the figures of ten thousand pairs.
 """
