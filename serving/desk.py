@@ -18,6 +18,7 @@ import structlog
 from features.catalogue import Catalogue, load_catalogue
 from features.clock import now
 from features.errors import KeepsightError, NoModelError, ReadingError, SourcesError
+from features.now import keep_what_is_loaded
 from features.sources import load_sources
 from features.vectors import FeatureContract, Vectors, feature_contract
 from models.bundle import Bundle
@@ -117,6 +118,7 @@ class Desk:
         if self._company is not fresh:
             self._retire(self._company)
             self._company = fresh
+        keep_what_is_loaded()
 
     def _retire(self, company: Company) -> None:
         """Close the company before last: requests under way may still ask the last one."""

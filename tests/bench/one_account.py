@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from features.measures.engine import Asked
 from features.measures.queries import Queries
-from features.now import Now
+from features.now import Now, keep_what_is_loaded
 from features.snapshots import build_vectors, recorded_codebooks
 from features.sources import load_sources, open_database
 from features.vectors import feature_contract
@@ -55,6 +55,7 @@ def one_by_one(folder: Path, address: str | None = None, accounts: int = ACCOUNT
         chosen = random.Random(0).sample(known, min(2 * accounts + WARMED_UP, len(known)))
         for account in chosen[2 * accounts :]:
             now.vector(account, as_of, contract)
+        keep_what_is_loaded()  # as the service does
         took = {QUERY: _milliseconds(now.fetch, chosen[accounts : 2 * accounts])}  # of others: pages are cold
         chosen = chosen[:accounts]
         took[VECTOR] = _milliseconds(lambda account: now.vector(account, as_of, contract), chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -42,6 +43,14 @@ def test_building_the_service_opens_nothing_and_imports_no_mlflow(tmp_path: Path
     )
     assert done.stdout.strip() == "False"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_garbage_collector_leaves_what_is_loaded_alone(tmp_path: Path) -> None:
+    gc.unfreeze()
+    with running(Settings(home=tmp_path / "home", sources=write_company(tmp_path))) as client:
+        assert client.get("/readyz").status_code == 200
+        assert gc.get_freeze_count() > 0
+    gc.unfreeze()
 
 
 def test_broken_sources_leave_a_service_that_says_what_is_wrong(tmp_path: Path) -> None:
