@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from features.readings import UnknownReason
 from features.vectors import Floats
+from models.hazard import Horizon
 
 ANSWER_FORMAT = 1
 
@@ -115,6 +116,12 @@ class Decision:
         Good signs; and every value that is known, by column (a category as its text).
     stale
         Factors whose rating counts half.
+    horizons
+        Ascending, the own one among them.
+    churned_accounts_seen
+        That the model was trained on; 0 without a model.
+    full_model_weight
+        The model's share where nothing is unknown; 0 without a model.
     """
 
     account_id: str
@@ -143,11 +150,9 @@ class Decision:
     readings: Mapping[str, float | str]
     stale: tuple[str, ...]
     versions: Versions
-
-    @property
-    def horizons(self) -> tuple[tuple[int, float], ...]:
-        """Days and probability of each horizon that there is a model for."""
-        return ((self.horizon_days, self.churn_probability),)
+    horizons: tuple[Horizon, ...]
+    churned_accounts_seen: float
+    full_model_weight: float
 
 
 @dataclass(frozen=True, slots=True)

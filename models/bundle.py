@@ -3,7 +3,7 @@
 ::
 
     booster.txt       the LightGBM model
-    calibration.json  a, b, the base rate and the horizon
+    calibration.json  a, b, the base rate, the horizon, and what leads from it to other horizons
     scorecard.json    refitted weights, and the policy that they were fitted under
     blend.json        kappa, churned accounts, median coverage, recipe of the interval
     contract.json     the vectors' columns, and what stands for unknown in the booster
@@ -34,12 +34,13 @@ from models.blend import Blend, Interval
 from models.booster import REMEDY, contributions, load_booster, refuse_unless_readable
 from models.calibration import Platt
 from models.design import Medians
+from models.hazard import Hazard
 from models.scorecard import Scorecard
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
 
-FORMAT = 1
+FORMAT = 2
 SUMS = "SHA256SUMS"
 FILES = (
     "blend.json",
@@ -66,8 +67,8 @@ class Bundle:
         Calibration, refitted rules, and how both are blended.
     contract, medians
         The vectors that it reads, and what stands for unknown in the booster.
-    horizon_days
-        Length of the window that the probability is about.
+    hazard
+        The window that the probability is about, and what leads from it to other horizons.
     base_rate
         Share of the training rows that churned within the horizon.
     recipe, model_card
@@ -83,7 +84,7 @@ class Bundle:
     blend: Blend
     contract: FeatureContract
     medians: Medians
-    horizon_days: int
+    hazard: Hazard
     base_rate: float
     recipe: str = ""
     model_card: str = ""
@@ -100,6 +101,11 @@ class Bundle:
         columns = self.booster.num_feature()
         return float(contributions(self.booster, np.zeros((1, columns)))[0, -1])
 
+    @property
+    def horizon_days(self) -> int:
+        """Length of the window that the probability is about."""
+        return self.hazard.days
+
     @cached_property
     def files(self) -> dict[str, bytes]:
         """The folder's files, in the order of their names."""
@@ -111,7 +117,7 @@ class Bundle:
                     "a": self.platt.a,
                     "b": self.platt.b,
                     "base_rate": self.base_rate,
-                    "horizon_days": self.horizon_days,
+                    "hazard": asdict(self.hazard),
                 }
             ),
             "contract.json": _json(
@@ -201,7 +207,7 @@ def load_bundle(folder: Path, *, trusted: bool = False, version: str | None = No
         blend=_read(folder, "blend.json", text, _blend),
         contract=contract[0],
         medians=contract[1],
-        horizon_days=_read(folder, "calibration.json", text, lambda _: int(calibration["horizon_days"])),
+        hazard=_read(folder, "calibration.json", text, lambda _: Hazard.from_plain(calibration["hazard"])),
         base_rate=_read(folder, "calibration.json", text, lambda _: float(calibration["base_rate"])),
         recipe=text["recipe.toml"],
         model_card=text["model_card.md"],

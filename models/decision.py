@@ -28,6 +28,7 @@ from models.answers import (
     Versions,
 )
 from models.bundle import Bundle
+from models.hazard import Hazard
 from models.numbers import sigmoid
 from models.probability import LogOdds, base_log_odds, log_odds, parts
 from models.scorecard import COMBINATION, Scorecard
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["Decision", "Scores", "decide", "score"]
 
 HORIZON_WITHOUT_MODEL_DAYS = 90
+HORIZONS_WITHOUT_MODEL = (30, 180, 365)
 _STRAIGHT = 1e-6  # log-odds; nearer to the base the curve is its tangent within 1e-10 points
+_CONSTANT = Hazard.constant(HORIZON_WITHOUT_MODEL_DAYS, HORIZONS_WITHOUT_MODEL)
 _ROUNDING = 1e-9  # 0.5 - 0.4 is less than 0.1 in floating point, and an opportunity all the same
 
 
@@ -192,7 +195,10 @@ def _decisions(answered: _Answered) -> Iterator[Decision]:
         scorecard_policy=answered.scorecard.policy_fingerprint,
         catalogue_revision=catalogue.revision,
     )
-    horizon = HORIZON_WITHOUT_MODEL_DAYS if answered.bundle is None else answered.bundle.horizon_days
+    hazard = _CONSTANT if answered.bundle is None else answered.bundle.hazard
+    horizons = hazard.answers(answers.total)
+    blend = None if answered.bundle is None else answered.bundle.blend
+    seen, full_weight = (0.0, 0.0) if blend is None else (blend.churned_accounts, blend.full_weight)
     notice = vectors.column(UNDER_NOTICE)
     for row in range(len(vectors)):
         health, band = answered.health[row], answered.band[row]
@@ -202,7 +208,7 @@ def _decisions(answered: _Answered) -> Iterator[Decision]:
         yield Decision(
             account_id=str(vectors.account_ids[row]),
             as_of=moment,
-            horizon_days=horizon,
+            horizon_days=hazard.days,
             churn_probability=float(answered.probability[row]),
             base_probability=float(base_probability[row]),
             interval=(float(low[row]), float(high[row])),
@@ -226,6 +232,9 @@ def _decisions(answered: _Answered) -> Iterator[Decision]:
             readings=readings,
             stale=stale,
             versions=versions,
+            horizons=horizons[row],
+            churned_accounts_seen=seen,
+            full_model_weight=full_weight,
         )
 
 

@@ -96,7 +96,7 @@ def answer(
         "churn_probability": decision.churn_probability,
         "base_probability": decision.base_probability,
         "interval": list(decision.interval),
-        "horizons": [{"days": days, "churn_probability": p} for days, p in decision.horizons],
+        "horizons": [one._asdict() for one in decision.horizons],
         "model_probability": decision.model_probability,
         "scorecard_probability": decision.scorecard_probability,
         "model_weight": decision.model_weight,
@@ -219,8 +219,20 @@ class _Teller:
             coverage=decision.coverage,
             signs=len(decision.signs),
         )
-        alone = "" if decision.versions.model else self.wording.detail("no_model")
-        return self.wording.sentences([said, alone])
+        return self.wording.sentences([said, self._whose_voice()])
+
+    def _whose_voice(self) -> str:
+        """Say why the rules count for more than the model, where they do."""
+        decision, wording = self.decision, self.wording
+        if decision.versions.model is None:
+            return wording.detail("no_model")
+        if decision.model_weight >= 0.5:
+            return ""
+        weight = wording.number(decision.model_weight, "", 1)
+        if decision.full_model_weight >= 0.5:
+            return wording.detail("little_known", weight=weight)
+        accounts = wording.number(decision.churned_accounts_seen, "", 0)
+        return wording.detail("few_churned", accounts=accounts, weight=weight)
 
     def _segments(self) -> Iterable[tuple[str, str]]:
         return ((str(band), segment.play) for band, segment in self.catalogue.policy.segments.items())

@@ -84,7 +84,7 @@ def sentences(answer: Mapping[str, Any], catalogue: Catalogue, lang: str) -> str
 def _probabilities(answer: Mapping[str, Any], wording: Wording) -> list[str]:
     words = labels(wording.language)
     low, high = (wording.number(edge, "ratio") for edge in answer["interval"])
-    lines = [f"{words['interval']}: {low} – {high}"]
+    lines = [f"{words['interval']}: {low} – {high}", f"{words['horizons']}: {other_horizons(answer, wording)}"]
     if answer["agreement"] is not None:
         lines.append(
             wording.agreement(
@@ -100,6 +100,18 @@ def _probabilities(answer: Mapping[str, Any], wording: Wording) -> list[str]:
         + f" · {words['coverage']}: {wording.number(answer['coverage'], 'ratio', 0)}"
     )
     return lines
+
+
+def other_horizons(answer: Mapping[str, Any], wording: Wording) -> str:
+    """Say the chance of leaving within the horizons that are not the answer's own."""
+    words = labels(wording.language)
+    return " · ".join(
+        words["extrapolated" if one["extrapolated"] else "within"].format(
+            probability=wording.number(one["churn_probability"], "ratio"), days=wording.number(one["days"], "days")
+        )
+        for one in answer["horizons"]
+        if one["days"] != answer["horizon_days"]
+    )
 
 
 def band_in_words(band: str | None, wording: Wording) -> str:

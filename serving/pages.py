@@ -20,7 +20,15 @@ from markupsafe import Markup
 from features.catalogue import Catalogue
 from features.catalogue.wording import Wording
 from models.labels import labels
-from models.telling import START, TOTAL, band_in_words, part_name, shown_parts, unknown_in_words
+from models.telling import (
+    START,
+    TOTAL,
+    band_in_words,
+    other_horizons,
+    part_name,
+    shown_parts,
+    unknown_in_words,
+)
 from serving.company import AccountCard
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -74,6 +82,7 @@ def account_page(answer: Mapping[str, Any], catalogue: Catalogue, lang: str, car
         bars=bars,
         axis=axis,
         agreement=agreement,
+        other_horizons=other_horizons(answer, wording),
         unknowns=unknown_in_words(answer, wording),
         total_log_odds=total,
     )

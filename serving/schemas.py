@@ -110,10 +110,11 @@ def _rating(given: RatingGiven | None) -> GivenRating | None:
 
 
 class Horizon(Document):
-    """The churn probability within so many days."""
+    """The churn probability within so many days; `extrapolated`: no later months have shown that it holds."""
 
     days: int
     churn_probability: Probability
+    extrapolated: bool
 
 
 class AreaHealth(Document):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,11 @@ class Unseen:
     scorecard: Floats
     coverage: Floats
     blend: Blend
+
+    def blended(self, platt: Platt, kappa: float) -> Floats:
+        """Return the log-odds that the blend would have had, with this calibration and kappa."""
+        blend = replace(self.blend, kappa=kappa)
+        return blend.log_odds(self.coverage, platt(self.margin), self.scorecard)
 
 
 def fit_platt(margin: Floats, churned: Floats, weight: float, recipe: CalibrationRecipe) -> Platt:

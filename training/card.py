@@ -13,6 +13,7 @@ from training.dataset import Snapshots
 from training.fitting import Fit, Material
 from training.folds import Split
 from training.gates import Gate, refusals
+from training.horizons import HorizonProof
 
 SHOWN_DRIVERS = 12
 SAMPLED_ROWS = 5_000
@@ -25,6 +26,7 @@ def model_card(
     proven: Fit,
     registered: Fit,
     contest: Contest | None,
+    horizons: Sequence[HorizonProof],
     gates: Sequence[Gate],
     verdict: str,
 ) -> str:
@@ -33,6 +35,7 @@ def model_card(
         ["# Keepsight churn model", "", verdict],
         list(_what(material, split, proven, registered)),
         list(_figures(contest)),
+        list(_other_horizons(registered, horizons)),
         ["## Gates", "", *_gate_lines(gates)],
         list(_rests_on(material, registered)),
         list(_limits(snapshots, material)),
@@ -118,6 +121,26 @@ def _figures(contest: Contest | None) -> Iterator[str]:
         said = "not known" if share is None else f"{share:.0%}"
         yield ""
         yield f"Churned accounts that did not stand at healthy {days} days before: {said}."
+
+
+def _other_horizons(registered: Fit, horizons: Sequence[HorizonProof]) -> Iterator[str]:
+    yield "## Other horizons"
+    yield ""
+    found = {one.days: one for one in horizons}
+    yield "| days | judged on | churned accounts | said | happened | log loss | base rate | AUC | |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for days in registered.hazard.horizons:
+        if days == registered.hazard.days:
+            continue
+        one = found.get(days, HorizonProof(days, 0, 0, 0))
+        verdict = {None: "cannot be judged: extrapolated", True: "holds", False: "does not hold"}[one.holds]
+        figures = [one.log_loss, one.base_log_loss, one.auc]
+        shares = ["–" if share is None else f"{share:.2%}" for share in (one.said, one.happened)]
+        yield (
+            f"| {days} | {one.snapshots:,} snapshots on {one.dates} dates | {one.churned_accounts} | "
+            f"{' | '.join(shares)} | {' | '.join(_or_dash(figure) for figure in figures)} | "
+            f"{verdict} |"
+        )
 
 
 def _gate_lines(gates: Sequence[Gate]) -> Iterator[str]:

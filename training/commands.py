@@ -207,7 +207,7 @@ def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, b
     bar("Reading tables")
     with open_database(company, truncated_at=as_of or now()) as database:
         dates = training_dates(database, rule, recipe)
-        found = gather(database, dates, rule, bar("Computing vectors"))
+        found = gather(database, dates, rule, bar("Computing vectors"), horizons=recipe.horizons.days)
     return prove(
         found,
         company.catalogue,
@@ -285,6 +285,7 @@ def _as_json(proof: Proof, registered: Registered, *, promoted: bool) -> dict[st
         },
         "final_dates": [] if contest is None else sorted({str(day)[:10] for day in contest.block.as_of}),
         "bands": [] if contest is None else [[b.band, b.snapshots, b.churned] for b in contest.bands],
+        "horizons": [one.to_dict() for one in proof.horizons],
         "not_healthy_before": {} if contest is None else dict(contest.not_healthy_before),
     }
 

@@ -14,7 +14,7 @@ from models.decision import score
 from models.numbers import sigmoid
 from training.evaluation import Block, Difference, Scores
 from training.fitting import Fit, Material
-from training.folds import Split
+from training.folds import Positions, Split
 from training.rivals import lightgbm_probabilities, ridge_probabilities
 
 CONTESTANTS = ("base_rate", "scorecard_prior", "scorecard", "ridge", "lightgbm_defaults", "booster", "blend")
@@ -103,11 +103,16 @@ def hold_contest(material: Material, fitted: Fit, split: Split, event_at: npt.ND
 
 def final_block(material: Material, split: Split) -> Block:
     """Return the rows that judge."""
-    final, evaluation = material.vectors.take(split.final), material.recipe.evaluation
+    return block_of(material, split.final, material.churned[split.final])
+
+
+def block_of(material: Material, rows: Positions, churned: Floats) -> Block:
+    """Return some rows, with their labels, as rows that judge."""
+    final, evaluation = material.vectors.take(rows), material.recipe.evaluation
     return Block(
         final.account_ids,
         final.as_of,
-        material.churned[split.final],
+        churned,
         final.column("arr") if "arr" in final.contract.position else np.full(len(final), np.nan),
         repeats=evaluation.bootstrap_repeats,
         interval=evaluation.interval,

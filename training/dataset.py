@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -43,12 +43,15 @@ class Snapshots:
     left_out
         Tables and columns that show only today's state; their signals are unknown here. None: not known, from
         a file.
+    by_horizon
+        Labels of other horizons, by days; shape (n,) each. None from a file.
     """
 
     vectors: Vectors
     churned: Floats
     event_at: npt.NDArray[np.datetime64]
     left_out: tuple[Untimed, ...] | None = None
+    by_horizon: Mapping[int, Floats] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -60,6 +63,7 @@ class Snapshots:
             vectors.as_of.astype("datetime64[s]").astype(np.int64).tobytes(),
             vectors.values.tobytes(),
             self.churned.tobytes(),
+            *(labels.tobytes() for _, labels in sorted(self.by_horizon.items())),
         )
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
@@ -180,6 +184,8 @@ def gather(
     dates: Sequence[dt.datetime],
     rule: LabelRule,
     progress: Progress | None = None,
+    *,
+    horizons: Sequence[int] = (),
 ) -> Snapshots:
     """Return vectors and labels of all accounts in force on each date, untimed tables left out.
 
@@ -195,8 +201,14 @@ def gather(
     asked = _asked(database, dates)
     labels = label(database, asked.grid, rule)
     vectors = build_vectors(asked.past, database.sources.catalogue, asked.contract, asked.grid, progress)
-    churned = _unless_noticed(labels.churned, vectors.column(UNDER_NOTICE))
-    return Snapshots(vectors, churned, labels.event_at, database.untimed)
+    noticed = vectors.column(UNDER_NOTICE)
+    by_horizon = {
+        days: _unless_noticed(label(database, asked.grid, replace(rule, horizon_days=days)).churned, noticed)
+        for days in horizons
+        if days != rule.horizon_days and "labels" not in database.tables  # given ones are of one horizon
+    }
+    churned = _unless_noticed(labels.churned, noticed)
+    return Snapshots(vectors, churned, labels.event_at, database.untimed, by_horizon)
 
 
 def to_file(
@@ -281,7 +293,7 @@ def known_at(found: Snapshots, as_of: dt.datetime, recipe: Recipe) -> Snapshots:
     vectors, moment = found.vectors, np.datetime64(as_of, "s")
     over = vectors.as_of + np.timedelta64(recipe.window_days, "D") <= moment
     kept = np.flatnonzero(vectors.as_of <= moment)
-    churned = np.where(over, found.churned, np.nan)
+    churned = np.where(over, found.churned, np.nan)  # of one horizon: a file has no other labels
     return replace(found, vectors=vectors.take(kept), churned=churned[kept], event_at=found.event_at[kept])
 
 

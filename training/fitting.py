@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +15,13 @@ from models.booster import booster_text
 from models.bundle import Bundle
 from models.calibration import Platt
 from models.design import Medians, design_matrix, training_medians
+from models.hazard import Hazard
 from models.scorecard import Scorecard
 from models.signs import Judgements, judge
 from training.boosting import best_rounds, fit_booster, fit_with_losses
 from training.calibrating import Unseen, fit_kappa, fit_platt
 from training.folds import Fold, Folds, Positions, churned_accounts, rolling_origins
+from training.hazard_fit import Told, fit_hazard
 from training.recipe import Recipe
 from training.scorecard_fit import fit_scorecard
 
@@ -40,6 +43,8 @@ class Material:
         The scorecard before any outcome.
     recipe
         The numbers.
+    by_horizon
+        Labels of other horizons than the recipe's own, by days, shape (n,) each.
     """
 
     vectors: Vectors
@@ -47,6 +52,20 @@ class Material:
     catalogue: Catalogue
     prior: Scorecard
     recipe: Recipe
+    by_horizon: Mapping[int, Floats] = field(default_factory=dict)
+
+    def churned_by(self, rows: Positions, until: np.datetime64 | None) -> dict[int, Floats]:
+        """Return the labels of some rows for every horizon of the recipe, NaN for windows that end after `until`.
+
+        NaN throughout for a horizon without labels: a snapshot file has those of one horizon only.
+        """
+        own, embargo = self.recipe.labels.horizon_days, self.recipe.labels.embargo_days
+        labels = {own: self.churned[rows]}
+        for days in self.recipe.horizons.days:
+            known = self.by_horizon[days][rows] if days in self.by_horizon else np.full(len(rows), np.nan)
+            over = self.vectors.as_of[rows] + np.timedelta64(embargo + days, "D")
+            labels.setdefault(days, known if until is None else np.where(over <= until, known, np.nan))
+        return labels
 
     def judgements(self, rows: Positions) -> Judgements:
         """Judge some rows by the policy in force."""
@@ -70,7 +89,7 @@ class Fit:
 
     Attributes
     ----------
-    scorecard, booster, platt, blend, medians
+    scorecard, booster, platt, blend, hazard, medians
         The parts of a bundle; `booster` as text.
     base_rate
         Share of the rows that churned.
@@ -86,6 +105,7 @@ class Fit:
     booster: str
     platt: Platt
     blend: Blend
+    hazard: Hazard
     medians: Medians
     base_rate: float
     rounds: int
@@ -103,18 +123,19 @@ class Fit:
             blend=self.blend,
             contract=material.vectors.contract,
             medians=self.medians,
-            horizon_days=material.recipe.labels.horizon_days,
+            hazard=self.hazard,
             base_rate=self.base_rate,
             recipe=material.recipe.to_toml(),
             model_card=model_card,
         )
 
 
-def fit(material: Material, rows: Positions) -> Fit:
+def fit(material: Material, rows: Positions, until: np.datetime64 | None = None) -> Fit:
     """Fit everything on `rows`.
 
-    Rounds, calibration and kappa come from the pooled predictions of the rolling origins inside the rows;
-    scorecard and booster are then fitted on all of them.
+    Rounds, calibration, kappa and the other horizons come from the pooled predictions of the rolling origins
+    inside the rows; scorecard and booster are then fitted on all of them. Labels of longer horizons whose windows
+    end after `until` are not looked at (None: all are).
 
     Raises
     ------
@@ -130,6 +151,7 @@ def fit(material: Material, rows: Positions) -> Fit:
     margins = np.concatenate([fold.margin for fold in unseen]) if unseen else np.zeros(0)
     platt = fit_platt(margins, pooled, weight, material.recipe.calibration)
     kappa = fit_kappa(unseen, platt, weight, material.recipe.blend)
+    hazard = _hazard(material, folds, unseen, platt, kappa, weight, until)
     judgements = material.judgements(rows)
     scorecard = fit_scorecard(material.prior, judgements, churned, accounts, material.recipe.scorecard)
     vectors = material.vectors.take(rows)
@@ -148,6 +170,7 @@ def fit(material: Material, rows: Positions) -> Fit:
         booster=booster_text(booster),
         platt=platt,
         blend=Blend(kappa, events, _median_coverage(judgements)),
+        hazard=hazard,
         medians=medians,
         base_rate=float(churned.mean()),
         rounds=rounds,
@@ -179,6 +202,26 @@ def _unseen(material: Material, folds: Folds) -> tuple[list[Unseen], int]:
         return [], 1
     rounds = best_rounds(np.sum([fold.losses for fold in staged], axis=0))
     return [fold.unseen(rounds) for fold in staged], rounds
+
+
+def _hazard(
+    material: Material,
+    folds: Folds,
+    unseen: Sequence[Unseen],
+    platt: Platt,
+    kappa: float,
+    weight: float,
+    until: np.datetime64 | None,
+) -> Hazard:
+    """Fit the other horizons to what the blend would have said of the later months of each fold."""
+    rows = [fold.validate for fold in folds]
+    said = [one.blended(platt, kappa) for one in unseen]
+    told = Told(
+        np.concatenate(said) if said else np.zeros(0),
+        material.churned_by(np.concatenate(rows) if rows else np.zeros(0, dtype=np.intp), until),
+        weight,
+    )
+    return fit_hazard(material.recipe.labels.horizon_days, told, material.recipe.horizons)
 
 
 class _Staged:

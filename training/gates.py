@@ -1,7 +1,7 @@
 """Gates: what a model must show before it may serve. Each passes, fails, or cannot judge, and says why.
 
 Only a model that passes them is promoted: a gate that cannot judge has not been passed. The exceptions
-are G08 and G09, which a snapshot file cannot be asked.
+are G08 and G09, which a snapshot file cannot be asked, and G10: what it cannot judge is marked as extrapolated.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from training.contest import Contest
 from training.evaluation import Difference
+from training.horizons import HorizonProof
 from training.probes import Telling
 from training.recipe import GateRecipe
 
@@ -50,10 +51,12 @@ ABOUT = {
     "G07": "no label window reaches into the final block",
     "G08": "nothing known only as of today",
     "G09": "later records change no vector",
+    "G10": "other horizons say as much churn as there is",
 }
 
 
 NEED_TABLES = ("G08", "G09")
+EXTRAPOLATED = "G10"  # a horizon that cannot be judged is marked in every answer, and stands in nobody's way
 FROM_FILE = "trained from a snapshot file: the tables are not there to look at. Train from --sources."
 
 
@@ -70,7 +73,8 @@ def refusals(gates: Sequence[Gate]) -> list[str]:
     return [
         f"{gate.code} {gate.about}: {gate.verdict}, {gate.reason}"
         for gate in gates
-        if gate.verdict is Verdict.FAIL or (gate.verdict is Verdict.CANNOT_JUDGE and gate.code not in NEED_TABLES)
+        if gate.verdict is Verdict.FAIL
+        or (gate.verdict is Verdict.CANNOT_JUDGE and gate.code not in (*NEED_TABLES, EXTRAPOLATED))
     ]
 
 
@@ -162,6 +166,17 @@ def later_records_change_nothing(changed: Sequence[str] | None, vectors: int, da
     if changed:
         return _gate("G09", Verdict.FAIL, f"cut off at {_day(date)}, these columns differ: {', '.join(changed)}.")
     return _gate("G09", Verdict.PASS, f"{vectors} vectors of {_day(date)} are the same from data cut off there.")
+
+
+def horizons_hold(horizons: Sequence[HorizonProof]) -> Gate:
+    """G10: the mean probability of every other horizon is near the share that churned by then."""
+    judged, open_ = [h for h in horizons if h.holds is not None], [h for h in horizons if h.holds is None]
+    said = [f"within {h.days} days {h.said:.2%} said, {h.happened:.2%} happened" for h in judged]
+    said += [f"{h.days} days cannot be judged ({h.churned_accounts} churned accounts)" for h in open_]
+    reason = f"{'; '.join(said) or 'no other horizon, or no months to judge by'}."
+    if not judged:
+        return _gate("G10", Verdict.CANNOT_JUDGE, reason)
+    return _gate("G10", Verdict.PASS if all(h.holds for h in judged) else Verdict.FAIL, reason)
 
 
 def not_judged(codes: Sequence[str], reason: str) -> list[Gate]:

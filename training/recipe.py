@@ -79,6 +79,18 @@ class CalibrationRecipe(Part):
     slope_sd: PositiveFloat
 
 
+class HorizonRecipe(Part):
+    """Horizons beside the labels' own, in days, and the priors of what leads to them, as standard deviations.
+
+    `churned_accounts`: how many the final block must have for a horizon to be judged.
+    """
+
+    days: Annotated[tuple[Annotated[int, Field(ge=1, le=730)], ...], Field(max_length=8)]
+    shift_sd: PositiveFloat
+    slope_sd: PositiveFloat
+    churned_accounts: PositiveInt
+
+
 class BlendRecipe(Part):
     """Prior of kappa: the churned accounts at which model and scorecard weigh the same."""
 
@@ -121,6 +133,7 @@ class Recipe(Part):
     folds: FoldRecipe
     calibration: CalibrationRecipe
     blend: BlendRecipe
+    horizons: HorizonRecipe
     evaluation: EvaluationRecipe
     gates: GateRecipe
 
@@ -140,6 +153,8 @@ class Recipe(Part):
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(one) for one in value)}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from training.dataset import Snapshots
 from training.fitting import Fit, Material, fit
 from training.folds import Split, churned_accounts, split_final_block
 from training.gates import Gate
+from training.horizons import HorizonProof, prove_horizons
 from training.probes import changed_columns, known_in_spite, most_telling, sample_at, shuffled
 from training.recipe import Recipe
 
@@ -45,6 +46,8 @@ class Proof:
         The fit on the rows before the final block; all figures are its own.
     contest
         None where the history was too short for a final block.
+    horizons
+        What came of the other horizons; none where there was no final block.
     gates
         All of them, in order.
     verdict
@@ -60,6 +63,7 @@ class Proof:
     split: Split
     proven: Fit
     contest: Contest | None
+    horizons: tuple[HorizonProof, ...]
     gates: tuple[Gate, ...]
     verdict: str
     registered: Fit
@@ -104,19 +108,23 @@ def train(
     vectors, churned = material.vectors, material.churned
     split = split_final_block(vectors.as_of, churned, recipe.window_days, recipe.grid.final_months)
     tell("fit on the months before the final block")
-    proven = fit(material, split.train)
-    contest = None
+    proven = fit(material, split.train, until=split.first_final if len(split.final) else None)
+    contest, horizons = None, list[HorizonProof]()
     if len(split.final):
         tell("contest on the final block")
         contest = hold_contest(material, proven, split, snapshots.event_at)
+        horizons = prove_horizons(material, proven, split, contest)
     tell("leakage probes and gates")
-    gates = _gates(snapshots, material, split, proven, contest, rebuild)
+    gates = [*_gates(snapshots, material, split, proven, contest, rebuild), gate.horizons_hold(horizons)]
     tell("fit on all months")
     registered = fit(material, np.flatnonzero(~np.isnan(churned)))
+    registered = replace(registered, hazard=registered.hazard.with_proven([h.days for h in horizons if h.holds]))
     verdict = _verdict(contest, gates)
-    card = model_card(snapshots, material, split, proven, registered, contest, gates, verdict)
+    card = model_card(snapshots, material, split, proven, registered, contest, horizons, gates, verdict)
     bundle = registered.bundle(material, card)
-    return Proof(snapshots, material, split, proven, contest, tuple(gates), verdict, registered, bundle)
+    return Proof(
+        snapshots, material, split, proven, contest, tuple(horizons), tuple(gates), verdict, registered, bundle
+    )
 
 
 def material_of(
@@ -125,7 +133,7 @@ def material_of(
     """Put together what every fit of a run shares; the scorecard's prior begins at `yearly_churn`."""
     contract = snapshots.vectors.contract
     prior = Scorecard.prior(contract, catalogue, yearly_churn, recipe.labels.horizon_days)
-    return Material(snapshots.vectors, snapshots.churned, catalogue, prior, recipe)
+    return Material(snapshots.vectors, snapshots.churned, catalogue, prior, recipe, snapshots.by_horizon)
 
 
 def _gates(

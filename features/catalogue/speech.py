@@ -38,6 +38,8 @@ _DETAIL_FIELDS = {
     "budget_season": ("month",),
     "notice_deadline": ("date",),
     "stale": ("age",),
+    "few_churned": ("accounts", "weight"),
+    "little_known": ("weight",),
 }
 
 

@@ -114,6 +114,8 @@ class DetailWording(Strict):
     notice_deadline: Sentence
     stale: Sentence
     no_model: Sentence
+    few_churned: Sentence
+    little_known: Sentence
 
 
 class Texts(Strict):
@@ -413,7 +415,9 @@ class Wording:
         """Return one of the sentences that evidence adds.
 
         ``commonest_category`` takes `category`, ``budget_season`` `month`, ``notice_deadline`` `date`,
-        ``stale`` `age`; ``read_posts_first`` and ``no_model`` take nothing. All are given in words.
+        ``stale`` `age`, ``few_churned`` `accounts` and `weight`, ``little_known``
+        `weight`; ``read_posts_first`` and ``no_model`` take
+        nothing. All are given in words.
         """
         words: str = getattr(self.texts.details, kind)
         return words.format(**values)

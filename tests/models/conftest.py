@@ -18,6 +18,7 @@ from models.booster import booster_text
 from models.bundle import Bundle
 from models.calibration import Platt
 from models.design import design_matrix, training_medians
+from models.hazard import Hazard, Stretch
 from models.scorecard import Scorecard
 from models.signs import judge
 
@@ -179,7 +180,11 @@ def a_bundle_of(catalogue: Catalogue, vectors: Vectors, *, trees: int = 60, **ch
         "blend": Blend(60.0, float(churned.sum()), float(np.nanmedian(judgements.coverage))),
         "contract": vectors.contract,
         "medians": medians,
-        "horizon_days": 90,
+        "hazard": Hazard(
+            90,
+            (Stretch(30, -0.9, 0.1, proven=True),),
+            (Stretch(180, -0.2, 0.8, proven=True), Stretch(365, 0.3, 0.7)),
+        ),
         "base_rate": float(churned.mean()),
         "recipe": "trees = 60\n",
         "model_card": "# A model for tests\n",

@@ -166,7 +166,13 @@ def test_without_a_model_the_scorecard_answers_alone_and_says_so(answer: Any, ca
     assert decision.agreement is None
     assert decision.model_weight == 0.0
     assert decision.churn_probability == decision.scorecard_probability
-    assert decision.horizons == ((90, decision.churn_probability),)
+    assert [(one.days, one.extrapolated) for one in decision.horizons] == [
+        (30, True),
+        (90, False),
+        (180, True),
+        (365, True),
+    ]
+    assert decision.horizons[1].churn_probability == decision.churn_probability
     assert decision.versions.model is None
     assert decision.versions.scorecard_policy == catalogue.policy_fingerprint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import math
@@ -16,13 +17,14 @@ from features.catalogue import Catalogue
 from features.readings import Evidence, UnknownReason
 from features.vectors import Vectors
 from models.bundle import Bundle
+from models.calibration import Platt
 from models.decision import decide
 from models.explanation import AccountFacts, answer, evidence_ids, sentences
 from models.labels import labels
 from models.telling import shown_parts
 
 GOLDEN = Path(__file__).with_name("golden")
-AnAccount = Callable[..., Vectors]
+AnAccount = SomeVectors = Callable[..., Vectors]
 Explain = Callable[..., dict[str, Any]]
 
 
@@ -175,6 +177,26 @@ class TestTheHeadline:
         account = an_account(usage_trend=0.5)
         assert "from the rules alone" in explain(account)["headline"]
         assert "from the rules alone" not in explain(account, bundle)["headline"]
+
+    def test_it_says_why_the_rules_count_for_more(
+        self, explain: Explain, an_account: AnAccount, bundle: Bundle, some_vectors: SomeVectors
+    ) -> None:
+        blend = bundle.blend
+        young = dataclasses.replace(bundle, blend=dataclasses.replace(blend, churned_accounts=41))
+        weight = 41 / (41 + blend.kappa)
+        known = some_vectors(n=1, unknown_share=0.0)
+        assert explain(known, young)["model_weight"] == pytest.approx(weight)
+        said = f"Only 41 churned accounts were seen so far: the model counts {weight:.1f}, the rules the rest."
+        assert explain(known, young)["headline"].endswith(said)
+        assert "churned accounts were seen" not in explain(known, bundle)["headline"]
+
+    def test_an_account_of_which_little_is_known_says_so(
+        self, explain: Explain, an_account: AnAccount, bundle: Bundle
+    ) -> None:
+        calm = dataclasses.replace(bundle, platt=Platt(-5.0, 0.8))  # so that the rules are the more alarmed voice
+        said = explain(an_account(usage_trend=0.5), calm)
+        assert said["model_weight"] < 0.5 < bundle.blend.full_weight
+        assert "Little is known of this account" in said["headline"]
 
     def test_notice_given_is_said_first(self, explain: Explain, an_account: AnAccount) -> None:
         said = explain(an_account(usage_trend=0.5, under_notice=1))
