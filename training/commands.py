@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -285,6 +286,7 @@ def _as_json(proof: Proof, registered: Registered, *, promoted: bool) -> dict[st
         },
         "final_dates": [] if contest is None else sorted({str(day)[:10] for day in contest.block.as_of}),
         "bands": [] if contest is None else [[b.band, b.snapshots, b.churned] for b in contest.bands],
+        "intervals": None if contest is None or contest.intervals is None else asdict(contest.intervals),
         "horizons": [one.to_dict() for one in proof.horizons],
         "not_healthy_before": {} if contest is None else dict(contest.not_healthy_before),
     }

@@ -22,6 +22,7 @@ from training.boosting import best_rounds, fit_booster, fit_with_losses
 from training.calibrating import Unseen, fit_kappa, fit_platt
 from training.folds import Fold, Folds, Positions, churned_accounts, rolling_origins
 from training.hazard_fit import Told, fit_hazard
+from training.intervals import fit_interval
 from training.recipe import Recipe
 from training.scorecard_fit import fit_scorecard
 
@@ -151,6 +152,7 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
     margins = np.concatenate([fold.margin for fold in unseen]) if unseen else np.zeros(0)
     platt = fit_platt(margins, pooled, weight, material.recipe.calibration)
     kappa = fit_kappa(unseen, platt, weight, material.recipe.blend)
+    interval = fit_interval(unseen, platt, kappa, weight, material.recipe.interval)
     hazard = _hazard(material, folds, unseen, platt, kappa, weight, until)
     judgements = material.judgements(rows)
     scorecard = fit_scorecard(material.prior, judgements, churned, accounts, material.recipe.scorecard)
@@ -169,7 +171,7 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
         scorecard=scorecard,
         booster=booster_text(booster),
         platt=platt,
-        blend=Blend(kappa, events, _median_coverage(judgements)),
+        blend=Blend(kappa, events, _median_coverage(judgements), interval),
         hazard=hazard,
         medians=medians,
         base_rate=float(churned.mean()),
@@ -230,7 +232,7 @@ class _Staged:
     def __init__(self, material: Material, fold: Fold) -> None:
         vectors, recipe = material.vectors, material.recipe
         self.churned, learnt = material.churned[fold.validate], material.churned[fold.train]
-        accounts = vectors.account_ids[fold.train]
+        accounts, self.accounts = vectors.account_ids[fold.train], vectors.account_ids[fold.validate]
         before, later = material.judgements(fold.train), material.judgements(fold.validate)
         scorecard = fit_scorecard(material.prior, before, learnt, accounts, recipe.scorecard)
         medians = training_medians(vectors.take(fold.train), material.catalogue.definitions)
@@ -250,7 +252,9 @@ class _Staged:
 
     def unseen(self, rounds: int) -> Unseen:
         added = self.booster.predict(self.design.X, raw_score=True, num_iteration=rounds)
-        return Unseen(self.churned, self.scorecard + added, self.scorecard, self.coverage, self.blend)
+        return Unseen(
+            self.churned, self.scorecard + added, self.scorecard, self.coverage, self.accounts, self.blend
+        )
 
 
 def _median_coverage(judgements: Judgements) -> float:

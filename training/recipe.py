@@ -79,6 +79,20 @@ class CalibrationRecipe(Part):
     slope_sd: PositiveFloat
 
 
+class IntervalRecipe(Part):
+    """What the interval of a probability is made of; see :class:`models.blend.Interval`.
+
+    `later_sd`: prior standard deviation, in log-odds, of by how much later months miss what was said. It is judged
+    in bins of at least `fewest_churned` churned accounts.
+    """
+
+    prior_accounts: PositiveFloat
+    disagreement: Annotated[float, Field(ge=0)]
+    unknown: Annotated[float, Field(ge=0)]
+    later_sd: PositiveFloat
+    fewest_churned: PositiveInt
+
+
 class HorizonRecipe(Part):
     """Horizons beside the labels' own, in days, and the priors of what leads to them, as standard deviations.
 
@@ -133,6 +147,7 @@ class Recipe(Part):
     folds: FoldRecipe
     calibration: CalibrationRecipe
     blend: BlendRecipe
+    interval: IntervalRecipe
     horizons: HorizonRecipe
     evaluation: EvaluationRecipe
     gates: GateRecipe
