@@ -158,8 +158,11 @@ class Recipe(Part):
         return self.labels.embargo_days + self.labels.horizon_days
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML that :func:`load_recipe` reads back."""
-        tables = self.model_dump(exclude_none=True)
+        """Return the recipe as TOML that :func:`load_recipe` reads back.
+
+        Without the number of threads, on which no answer depends: bundles are the same on every machine.
+        """
+        tables = self.model_dump(exclude_none=True, exclude={"booster": {"num_threads"}})
         lines = [f"{name} = {value}" for name, value in tables.items() if not isinstance(value, dict)]
         for name, table in tables.items():
             if isinstance(table, dict):
