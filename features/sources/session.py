@@ -143,6 +143,7 @@ class Session:
                 "memory_limit": settings.memory_limit,
                 "temp_directory": str(self.place / "spilled"),
                 "preserve_insertion_order": False,
+                "checkpoint_threshold": "1TB",  # in memory there is nothing to save, and looking takes its time
                 "autoinstall_known_extensions": False,  # reading files never reaches for the network
                 "allow_community_extensions": False,
             },
