@@ -19,6 +19,7 @@ from features.sources.config import Sources
 from features.sources.contract import ColumnType, TableContract
 from features.sources.delivery import Delivered, csv_sentence, deliver, first_lines
 from features.sources.engines import Engine
+from features.sources.layout import ACCOUNT_IDS, PLACE
 from features.sources.rows import (
     as_the_contract_says,
     content,
@@ -26,7 +27,7 @@ from features.sources.rows import (
     of_known_account,
     read_columns,
 )
-from features.sources.session import ACCOUNT_IDS, Session, Workshop
+from features.sources.session import Session, Workshop
 from features.sources.untimed import Untimed, untimed
 from features.sources.versions import end_replaced_rows
 
@@ -239,7 +240,7 @@ def _make(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None) 
     table, taken = one.table, list[feeds.Taken]()
     workshop.store_known(one, workshop.by_row(one, kept_rows(one, truncated_at)), of_known_account(one))
     seen = f"_seen_of_{table}"
-    workshop.gather(seen, table, f"SELECT max(recorded_at) AS newest, count(*) AS n FROM {sql.name(table)}")
+    workshop.gather(seen, table, lambda rows: f"SELECT max(recorded_at) AS newest, count(*) AS n FROM {rows}")
     newest, size = workshop.row(f"SELECT max(newest), CAST(sum(n) AS BIGINT) FROM {sql.name(seen)}")
     workshop.drop(seen)
     if not size:
@@ -261,7 +262,7 @@ def name_accounts(workshop: Workshop, accounts: Delivered) -> None:
     """
     said = f"SELECT account_id FROM ({read_columns(accounts)}) WHERE {as_the_contract_says(accounts)}"
     ids = f"SELECT DISTINCT account_id FROM {workshop.by_row(accounts, said)} AS said"
-    place = "row_number() OVER (ORDER BY account_id) - 1 AS _place"
+    place = f"CAST(row_number() OVER (ORDER BY account_id) - 1 AS INTEGER) AS {PLACE}"
     workshop.store(ACCOUNT_IDS, f"SELECT account_id, {place} FROM ({ids}) AS ids")
     if is_empty(workshop, ACCOUNT_IDS):
         raise TableError(
