@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints, Masks
-from features.measures.frames import Counted, Demand, RowFrame, Starts, Valued, day_of
-from features.measures.groups import Packed, as_places, firsts, numbered, stable_order, where_so
+from features.measures.frames import Counted, Demand, RowFrame, Starts, Valued
+from features.measures.groups import Packed, as_places, firsts, largest, occurring, smallest, sums, where_so
 
 FILTERS_IN_A_TABLE = 16  # whose combinations are looked up in a table
 EXACT = 2.0**53  # whole numbers up to here add up to the same sum in any order
@@ -76,11 +76,10 @@ class Tiles:
 class _Kinds:
     """Kinds of rows: shape (kinds,) each.
 
-    `tile` is theirs; `known` the dates at which rows of the kind count; `matches` (by filters) whether they match.
+    `tile` is theirs; `matches` (by filters) whether they match.
     """
 
     tile: Ints
-    known: Masks
     matches: dict[str, npt.NDArray[np.bool_]]
 
 
@@ -89,24 +88,61 @@ class _Groups:
     """Rows put together by account, values and kind: each combination once, in order.
 
     `kind` is of each combination; `begins` is where account and values change, and `account` and `code` (of the
-    first value) are those that begin there.
+    first value) are those that begin there: a group. Rows known late have no kind: `late` are their places among
+    those, and `group` is where each belongs.
     """
 
     kind: Ints
     begins: Ints
     account: Ints
     code: Ints
+    late: Ints
+    group: Ints
 
-    def joined(self, masks: Masks) -> Masks:
-        """Return the dates of all rows of each account and its values; `masks` are those of kinds."""
+    def joined(self, of_kinds: Masks, of_late: Masks) -> Masks:
+        """Return the dates of all rows of each group."""
         if not len(self.begins):
             return np.zeros(0, dtype=np.int64)
-        joined: Masks = np.bitwise_or.reduceat(masks[self.kind], self.begins)
+        joined: Masks = np.bitwise_or.reduceat(of_kinds[self.kind], self.begins)
+        np.bitwise_or.at(joined, self.group, of_late[self.late])
         return joined
+
+    def counted(self, of_kinds: Masks, of_late: Masks) -> Counted:
+        """Count groups by account."""
+        (account, kind, times), others = self._alone
+        alone = Counted(account, of_kinds[kind], times)
+        return _both(_shown(alone), _shown(Counted(others.account, others.joined(of_kinds, of_late), None)))
+
+    @cached_property
+    def _alone(self) -> tuple[tuple[Ints, Ints, Floats], _Groups]:
+        """Groups of one kind only, by account and kind, and how many they are; and the others.
+
+        Nearly all are, where days are among the values: then nothing is left to join.
+        """
+        size = np.diff(self.begins, append=len(self.kind))
+        alone = size == 1
+        alone[self.group] = False
+        account, kind = self.account[alone], self.kind[self.begins[alone]]
+        place, there, row = occurring([account, kind])
+        times = np.bincount(place)[there].astype(np.float64)
+        some = ~alone
+        size = size[some]
+        others = _Groups(
+            self.kind[np.repeat(some, np.diff(self.begins, append=len(self.kind)))],
+            np.cumsum(size) - size,
+            self.account[some],
+            self.code[some],
+            self.late,
+            (np.cumsum(some) - 1)[self.group],
+        )
+        return (account[row], kind[row], times), others
 
 
 class CondensedFrame:
     """Rows of some accounts, condensed; see :class:`~features.measures.frames.Frame`.
+
+    Nearly all rows are known from their own moment on: those of a tile at the same dates. The few others, known
+    late or replaced since, are looked at one by one.
 
     Parameters
     ----------
@@ -121,37 +157,39 @@ class CondensedFrame:
         self._filters = list(dict.fromkeys(d.chosen for d in demands if d.any_of))
         self._tiles = Tiles(rows.calendar, list(dict.fromkeys((d.window_days, d.until_days_ago) for d in demands)))
         self._groups_of: dict[tuple[str, ...], _Groups] = {}
+        self._whole_amounts: dict[str, Floats | None] = {}
+        self._near: tuple[Starts, tuple[int, int], RowFrame] | None = None
         state = np.isnan(rows.occurred)  # it counts once recorded
         moments = np.where(state, rows.known_from, rows.occurred) if state.any() else rows.occurred
-        self._kind, self._kinds = self._by_kind(self._tiles.of(moments))
+        tile = self._tiles.of(moments)
+        self._timely = rows.known == self._tiles.known[tile]
+        others = np.flatnonzero(~self._timely)
+        tile[others] = len(self._tiles)  # one more tile, of no date
+        self._late_rows = others[rows.known[others] != 0]
+        self._late = rows.take(self._late_rows)
+        self._kind, self._kinds = self._by_kind(tile)
 
     def _by_kind(self, tile: Ints) -> tuple[Ints, _Kinds]:
-        """Return each row's kind, and what the kinds are.
-
-        Nearly all rows are known from their own moment on: those of a tile at the same dates. Of the others, each
-        combination of tile and dates is told apart.
-        """
-        rows, tiles = self._rows, self._tiles
-        late = np.flatnonzero(rows.known != tiles.known[tile])
-        dates, which = np.unique(rows.known[late], return_inverse=True)
-        pairs, pair = np.unique(tile[late] * max(len(dates), 1) + which, return_inverse=True)
-        of_row = tile.copy()
-        of_row[late] = len(tiles) + pair
-        tile_of = np.concatenate([np.arange(len(tiles)), pairs // max(len(dates), 1)])
-        known_of = np.concatenate([tiles.known, dates[pairs % max(len(dates), 1)] if len(pairs) else pairs])
-        patterns, pattern = _patterns([rows.matches[chosen] for chosen in self._filters], len(tile))
-        kind, kinds = of_row * len(patterns) + pattern, np.arange(len(tile_of) * len(patterns))
+        """Return each row's kind, and what the kinds are."""
+        tiles = len(self._tiles) + 1
+        patterns, pattern = _patterns([self._rows.matches[chosen] for chosen in self._filters], len(tile))
+        kind, kinds = tile * len(patterns) + pattern, np.arange(tiles * len(patterns))
         if len(kinds) > len(kind):  # only those that occur
             kinds, kind = np.unique(kind, return_inverse=True)
-        moment, which = kinds // len(patterns), kinds % len(patterns)
-        matches = {chosen: patterns[which, place] for place, chosen in enumerate(self._filters)}
-        return kind, _Kinds(tile_of[moment], known_of[moment], matches)
+        tile, which = kinds // len(patterns), kinds % len(patterns)
+        return kind, _Kinds(tile, {chosen: patterns[which, place] for place, chosen in enumerate(self._filters)})
 
     def _mask_of_kinds(self, demand: Demand) -> Masks:
         """Shape (kinds,): the dates at which rows of each kind count for a demand."""
-        kinds = self._kinds
-        mask = kinds.known & self._tiles.windows[demand.window_days, demand.until_days_ago][kinds.tile]
+        tiles, kinds = self._tiles, self._kinds
+        mask = np.append(tiles.known & tiles.windows[demand.window_days, demand.until_days_ago], 0)[kinds.tile]
         return where_so(mask, kinds.matches[demand.chosen]) if demand.any_of else mask
+
+    def _mask_of_late(self, demand: Demand) -> Masks:
+        """The dates at which each row known late counts for a demand."""
+        late = self._late
+        mask = late.known & late.calendar.within(late.occurred, demand.window_days, demand.until_days_ago)
+        return where_so(mask, late.matching(demand.chosen))
 
     def counted(self, demand: Demand) -> Counted:
         """Count rows by account and kind, and different values by the dates of all their rows."""
@@ -159,47 +197,46 @@ class CondensedFrame:
             return self._rows.counted(demand)  # which adds up floats in one order, whatever the calendar
         masks = self._mask_of_kinds(demand)
         if demand.of == "distinct":
-            groups = self._groups(demand.columns)
-            return _shown(groups.account, groups.joined(masks), None)
-        order, begins = self._by_account_and_kind
-        first = order[begins]
-        return _shown(self._rows.account[first], masks[self._kind[first]], self._amounts(demand))
+            return self._groups(demand.columns).counted(masks, self._mask_of_late(demand))
+        place, there, row = self._by_account_and_kind
+        timely = Counted(self._rows.account[row], masks[self._kind[row]], self._amounts(demand, place)[there])
+        return _both(_shown(timely), self._late.counted(demand))
 
     @cached_property
-    def _by_account_and_kind(self) -> tuple[Ints, Ints]:
-        """The rows in order, and where each account and kind begins."""
-        key = numbered([self._rows.account, self._kind])
-        order = stable_order(key)
-        return order, np.flatnonzero(firsts(key[order]))
+    def _by_account_and_kind(self) -> tuple[Ints, Ints, Ints]:
+        return occurring([self._rows.account, self._kind])
 
-    def _amounts(self, demand: Demand) -> Floats:
-        """Return what the rows of each account and kind come to."""
-        order, begins = self._by_account_and_kind
-        if not len(begins):
-            return np.zeros(0)
+    def _amounts(self, demand: Demand, place: Ints) -> Floats:
+        """Return what the rows of each place come to."""
+        size = int(place.max(initial=-1)) + 1
         if demand.of == "rows":
-            return np.diff(begins, append=len(order)).astype(np.float64)
+            return sums(place, None, size)
         if demand.of == "last":
-            return np.maximum.reduceat(self._rows.occurred[order], begins)
+            return largest(place, self._rows.occurred, size)
         (column,) = demand.columns
         if demand.of == "sum":
-            return np.add.reduceat(np.nan_to_num(self._rows.numbers[column], nan=0.0)[order], begins)
+            return sums(place, self._whole_amounts[column], size)
         given = self._rows.given(column)
-        return np.add.reduceat((~given if demand.of == "nameless" else given)[order], begins, dtype=np.float64)
+        return sums(place[~given if demand.of == "nameless" else given], None, size)
 
     def _adds_up_exactly(self, column: str) -> bool:
         """Return whether amounts have one sum in any order: whole numbers, and not too many."""
-        amounts = np.nan_to_num(self._rows.numbers[column], nan=0.0)
-        return _whole(amounts) and float(np.abs(amounts).sum()) < EXACT
+        if column not in self._whole_amounts:
+            amounts = self._rows.numbers[column]
+            amounts = np.where(np.isnan(amounts), 0.0, amounts)
+            exact = _whole(amounts) and float(np.abs(amounts).sum()) < EXACT
+            self._whole_amounts[column] = amounts if exact else None
+        return self._whole_amounts[column] is not None
 
     def _groups(self, columns: tuple[str, ...]) -> _Groups:
         """Return the rows that have a value in every column, put together by account, values and kind."""
         if columns not in self._groups_of:
             keys = [self._rows.codes(column) for column in columns]
             chosen = np.logical_and.reduce([key >= 0 for key in keys])
-            some: slice | npt.NDArray[np.bool_] = slice(None) if chosen.all() else chosen
-            parts = [self._rows.account[some], *(key[some] for key in keys)]
-            self._groups_of[columns] = _put_together(parts, self._kind[some])
+            late = np.flatnonzero(chosen[self._late_rows])
+            self._groups_of[columns] = _put_together(
+                [self._rows.account, *keys], self._kind, chosen, late, self._late_rows[late]
+            )
         return self._groups_of[columns]
 
     def valued(self, demand: Demand) -> Valued:
@@ -207,7 +244,7 @@ class CondensedFrame:
         if demand.of == "debuts":
             return self._debuts(demand)
         groups = self._groups(demand.columns)
-        mask = groups.joined(self._mask_of_kinds(demand))
+        mask = groups.joined(self._mask_of_kinds(demand), self._mask_of_late(demand))
         seen = mask != 0
         moment = np.full(int(seen.sum()), np.nan)
         values = self._rows.values(demand.columns[0])
@@ -215,45 +252,40 @@ class CondensedFrame:
 
     def _debuts(self, demand: Demand) -> Valued:
         """Of rows known from their own moment on the earliest of each value alone; the others one by one."""
-        rows, (column,) = self._rows, demand.columns
+        rows, late, (column,) = self._rows, self._late, demand.columns
         codes = rows.codes(column)
-        chosen = codes >= 0
-        if demand.any_of:
-            chosen &= rows.matches[demand.chosen]
-        timely, late = chosen & self._timely, np.flatnonzero(chosen & ~self._timely & (rows.known != 0))
-        account, code, moment = _earliest(rows.account[timely], codes[timely], rows.occurred[timely])
+        some = np.flatnonzero(self._timely & rows.matching(demand.chosen) & (codes >= 0))
+        account, code = rows.account[some], codes[some]
+        place, there, row = occurring([account, code])
+        moment = smallest(place, rows.occurred[some], int(place.max(initial=-1)) + 1)[there]
         known = self._tiles.known[self._tiles.of(moment)]
         seen = known != 0  # not those that occur after all dates
+        others = np.flatnonzero(late.matching(demand.chosen) & (late.codes(column) >= 0))
         return Valued(
-            np.concatenate([account[seen], rows.account[late]]),
-            np.concatenate([code[seen], codes[late]]),
-            np.concatenate([known[seen], rows.known[late]]),
-            np.concatenate([moment[seen], rows.occurred[late]]),
+            np.concatenate([account[row[seen]], late.account[others]]),
+            np.concatenate([code[row[seen]], late.codes(column)[others]]),
+            np.concatenate([known[seen], late.known[others]]),
+            np.concatenate([moment[seen], late.occurred[others]]),
             rows.values(column),
         )
 
-    @cached_property
-    def _timely(self) -> npt.NDArray[np.bool_]:
-        """Whether each row is known from its own moment on."""
-        timely: npt.NDArray[np.bool_] = self._rows.known == self._tiles.known[self._kinds.tile[self._kind]]
-        return timely
-
     def served(self, demand: Demand, starts: Starts) -> tuple[Counted, Ints]:
         """Ask the rows that lie near a start of their account."""
-        if not len(starts.account):
-            return self._rows.take(np.zeros(0, dtype=np.int64)).served(demand, starts)
-        size = int(max(self._rows.account.max(initial=0), starts.account.max())) + 1
-        first_day, last_day = demand.service_days
-        earliest, latest = np.full(size, np.inf), np.full(size, -np.inf)
-        np.fmin.at(earliest, starts.account, starts.day + first_day - 1)
-        np.fmax.at(latest, starts.account, starts.day + last_day - 1)
-        account = self._rows.account
-        near = (self._day >= earliest[account]) & (self._day <= latest[account])
-        return self._rows.take(np.flatnonzero(near)).served(demand, starts)
+        days = demand.service_days
+        if self._near is None or self._near[0] is not starts or self._near[1] != days:
+            self._near = starts, days, self._rows.take(self._near_a_start(starts, *days))
+        return self._near[2].served(demand, starts)
 
-    @cached_property
-    def _day(self) -> Floats:
-        return day_of(self._rows.occurred)
+    def _near_a_start(self, starts: Starts, first_day: int, last_day: int) -> Ints:
+        size = int(max(self._rows.account.max(initial=0), starts.account.max(initial=0))) + 1
+        earliest, after = np.full(size, np.inf), np.full(size, -np.inf)
+        np.fmin.at(earliest, starts.account, starts.day + first_day - 1)
+        np.fmax.at(after, starts.account, starts.day + last_day)
+        account, moment = self._rows.account, self._rows.occurred - 1  # midnight belongs to the day that ends
+        near = moment >= (SECONDS_A_DAY * earliest)[account]
+        near &= moment < (SECONDS_A_DAY * after)[account]
+        near &= self._rows.known != 0
+        return np.flatnonzero(near)
 
 
 def _patterns(matches: Sequence[npt.NDArray[np.bool_]], size: int) -> tuple[npt.NDArray[np.bool_], Ints]:
@@ -272,44 +304,53 @@ def _patterns(matches: Sequence[npt.NDArray[np.bool_]], size: int) -> tuple[npt.
     return found, (np.cumsum(there) - 1)[bits]
 
 
-def _put_together(parts: Sequence[Ints], kind: Ints) -> _Groups:
-    """Put rows together by account, values and kind."""
+def _put_together(
+    parts: Sequence[Ints], kind: Ints, some: npt.NDArray[np.bool_], late: Ints, late_rows: Ints
+) -> _Groups:
+    """Put some rows together by account, values and kind, and say where those known late belong."""
     named: Sequence[Ints] = ()
-    if not Packed.fits([*parts, kind]):  # accounts and values are numbered first
-        _, first, group = np.unique(as_places(parts), return_index=True, return_inverse=True)
+    try:
+        packed = Packed([*parts, kind])
+    except OverflowError:  # accounts and values are numbered first
+        _, first, group = np.unique(
+            as_places([part + 1 for part in parts]), return_index=True, return_inverse=True
+        )
         named, parts = [part[first] for part in parts], [group]
-    packed = Packed([*parts, kind])
-    both = _once(packed.numbers)
-    begins = np.flatnonzero(firsts(packed.without_last(both)))
+        packed = Packed([group, kind])
+    both = _once(packed.numbers[some])
+    keys = packed.without_last(both)
+    begins = np.flatnonzero(firsts(keys))
+    keys = keys[begins]
     if named:
         group = packed.part(0, both[begins])
         account, code = named[0][group], named[1][group]
     else:
         account, code = packed.part(0, both[begins]), packed.part(1, both[begins])
-    return _Groups(packed.part(len(parts), both), begins, account, code)
+    of_late = np.searchsorted(keys, packed.without_last(packed.numbers[late_rows]))
+    return _Groups(packed.part(len(parts), both), begins, account, code, late, of_late)
 
 
-def _shown(account: Ints, mask: Masks, amount: Floats | None) -> Counted:
-    seen = mask != 0
-    return Counted(account[seen], mask[seen], None if amount is None else amount[seen])
+def _shown(counted: Counted) -> Counted:
+    """Return what counts at any date."""
+    seen = counted.mask.nonzero()[0]
+    amount = None if counted.amount is None else counted.amount[seen]
+    return Counted(counted.account[seen], counted.mask[seen], amount)
+
+
+def _both(one: Counted, other: Counted) -> Counted:
+    """Return what is counted here and there."""
+    amounts = (np.ones(len(c.account)) if c.amount is None else c.amount for c in (one, other))
+    return Counted(
+        np.concatenate([one.account, other.account]),
+        np.concatenate([one.mask, other.mask]),
+        np.concatenate([*amounts]),
+    )
 
 
 def _once(keys: Ints) -> Ints:
     """Return the different keys, in order; a sort without a trace of places takes a fifth of one with."""
     keys.sort()
     return keys[firsts(keys)]
-
-
-def _earliest(account: Ints, code: Ints, moment: Floats) -> tuple[Ints, Ints, Floats]:
-    """Return each combination of account and code once, with its earliest moment."""
-    if _whole(moment) and Packed.fits(parts := [account, code, moment.astype(np.int64)]):
-        packed = Packed(parts)
-        found = np.sort(packed.numbers)
-        found = found[firsts(packed.without_last(found))]
-        return packed.part(0, found), packed.part(1, found), packed.part(2, found).astype(np.float64)
-    order = np.lexsort((moment, code, account))
-    order = order[firsts(numbered([account[order], code[order]]))]
-    return account[order], code[order], moment[order]
 
 
 def _whole(numbers: Floats) -> bool:

@@ -128,10 +128,31 @@ def ordered_by(*keys: Ints | Floats) -> Ints:
 
 def as_places(keys: Sequence[Ints]) -> Ints:
     """Number the distinct combinations of keys, as :func:`numbered`, with numbers not far above their count."""
-    combined = numbered(keys)
-    if int(np.maximum.reduce(combined, initial=0)) <= 4 * len(combined):  # sorting takes longer than a few gaps
+    combined, most = numbered(keys), 4 * len(keys[0])  # sorting takes longer than a few gaps
+    if int(np.maximum.reduce(combined, initial=0)) <= most:
         return combined
+    *others, last = keys
+    size = int(last.max()) + 1
+    if others and FEW < len(last) and size <= most:  # mostly a person belongs to one account, and says it
+        of_last, other = np.empty(size, dtype=np.int64), numbered(others)
+        of_last[last] = other
+        if (of_last[last] == other).all():
+            return last
     return dense(combined)
+
+
+def occurring(keys: Sequence[Ints]) -> tuple[Ints, Ints, Ints]:
+    """Number the distinct combinations of keys; and say which numbers occur, and a row of each.
+
+    >>> place, there, row = occurring([np.array([3, 0, 3]), np.array([0, 1, 0])])
+    >>> place.tolist(), there.tolist(), row.tolist()
+    ([6, 1, 6], [1, 6], [1, 2])
+    """
+    place = as_places(keys)
+    row = np.full(int(place.max(initial=-1)) + 1, -1)
+    row[place] = np.arange(len(place))
+    there = np.flatnonzero(row >= 0)
+    return place, there, row[there]
 
 
 MOST_BITS = 62
@@ -164,18 +185,13 @@ class Packed:
 
     def __init__(self, parts: Sequence[Ints]) -> None:
         self._least = [int(part.min()) if len(part) else 0 for part in parts]
-        self._bits = [_bits(part) for part in parts]
+        self._bits = [_bits(part, low) for part, low in zip(parts, self._least, strict=True)]
         if sum(self._bits) > MOST_BITS:
             raise OverflowError(f"{self._bits} bits")
         self.numbers: Ints = parts[0] - self._least[0]
         for part, low, bits in zip(parts[1:], self._least[1:], self._bits[1:], strict=True):
             self.numbers <<= bits
             self.numbers |= part if low == 0 else part - low
-
-    @staticmethod
-    def fits(parts: Sequence[Ints]) -> bool:
-        """Return whether they fit into 62 bits."""
-        return sum(map(_bits, parts)) <= MOST_BITS
 
     def part(self, place: int, numbers: Ints) -> Ints:
         """Return one of the parts that some of the numbers are made of."""
@@ -187,8 +203,8 @@ class Packed:
         return numbers >> self._bits[-1]
 
 
-def _bits(part: Ints) -> int:
-    return (int(part.max()) - int(part.min())).bit_length() if len(part) else 0
+def _bits(part: Ints, low: int) -> int:
+    return (int(part.max()) - low).bit_length() if len(part) else 0
 
 
 def where_so(masks: Masks, so: npt.NDArray[np.bool_]) -> Masks:
