@@ -37,8 +37,11 @@ def smallest(groups: Ints, values: Floats, size: int) -> Floats:
     """Return the smallest value of each group; NaN without one (NaN values are passed over)."""
     if size == 1:
         least = np.fmin.reduce(values, initial=math.inf)
-        return np.array([least if least != math.inf else -math.nan])  # the NaN of the line below, bit for bit
-    return -largest(groups, -values, size)
+        return np.array([least if least != math.inf else -math.nan])
+    found = np.full(size, np.inf)
+    np.fmin.at(found, groups, values)
+    found[found == np.inf] = -np.nan
+    return found
 
 
 def medians(groups: Ints, values: Floats, size: int) -> Floats:
@@ -141,70 +144,16 @@ def as_places(keys: Sequence[Ints]) -> Ints:
     return dense(combined)
 
 
-def occurring(keys: Sequence[Ints]) -> tuple[Ints, Ints, Ints]:
-    """Number the distinct combinations of keys; and say which numbers occur, and a row of each.
+def occurring(places: Ints, size: int) -> tuple[Ints, Ints]:
+    """Return which places below `size` occur, and a row of each.
 
-    >>> place, there, row = occurring([np.array([3, 0, 3]), np.array([0, 1, 0])])
-    >>> place.tolist(), there.tolist(), row.tolist()
-    ([6, 1, 6], [1, 6], [1, 2])
+    >>> [found.tolist() for found in occurring(np.array([6, 1, 6, 7]), 7)]
+    [[1, 6], [1, 2]]
     """
-    place = as_places(keys)
-    row = np.full(int(place.max(initial=-1)) + 1, -1)
-    row[place] = np.arange(len(place))
-    there = np.flatnonzero(row >= 0)
-    return place, there, row[there]
-
-
-MOST_BITS = 62
-
-
-class Packed:
-    """Several whole numbers in one, the first in the highest bits: they sort as their parts do.
-
-    Parameters
-    ----------
-    parts
-        Shape (n,) each.
-
-    Attributes
-    ----------
-    numbers
-        Shape (n,).
-
-    Raises
-    ------
-    OverflowError
-        They do not fit into 62 bits.
-
-    Examples
-    --------
-    >>> both = Packed([np.array([7, 8]), np.array([-1, 3])])
-    >>> both.part(0, np.sort(both.numbers)).tolist(), both.part(1, np.sort(both.numbers)).tolist()
-    ([7, 8], [-1, 3])
-    """
-
-    def __init__(self, parts: Sequence[Ints]) -> None:
-        self._least = [int(part.min()) if len(part) else 0 for part in parts]
-        self._bits = [_bits(part, low) for part, low in zip(parts, self._least, strict=True)]
-        if sum(self._bits) > MOST_BITS:
-            raise OverflowError(f"{self._bits} bits")
-        self.numbers: Ints = parts[0] - self._least[0]
-        for part, low, bits in zip(parts[1:], self._least[1:], self._bits[1:], strict=True):
-            self.numbers <<= bits
-            self.numbers |= part if low == 0 else part - low
-
-    def part(self, place: int, numbers: Ints) -> Ints:
-        """Return one of the parts that some of the numbers are made of."""
-        part = numbers >> sum(self._bits[place + 1 :]) & (1 << self._bits[place]) - 1
-        return part if self._least[place] == 0 else part + self._least[place]
-
-    def without_last(self, numbers: Ints) -> Ints:
-        """Return what numbers are without their last part."""
-        return numbers >> self._bits[-1]
-
-
-def _bits(part: Ints, low: int) -> int:
-    return (int(part.max()) - low).bit_length() if len(part) else 0
+    row = np.full(max(size, int(places.max(initial=-1)) + 1), -1)
+    row[places] = np.arange(len(places))
+    there = np.flatnonzero(row[:size] >= 0)
+    return there, row[there]
 
 
 def where_so(masks: Masks, so: npt.NDArray[np.bool_]) -> Masks:
@@ -314,9 +263,9 @@ def pairs_within(left: Ints, right: Ints) -> tuple[Ints, Ints]:
     ([0, 1, 1, 2, 2], [1, 0, 2, 0, 2])
     """
     order = stable_order(right)
-    ordered = right[order]
-    begin = np.searchsorted(ordered, left, side="left")
-    count = np.searchsorted(ordered, left, side="right") - begin
+    size = int(max(left.max(initial=-1), right.max(initial=-1))) + 1
+    counts = np.bincount(right, minlength=size)
+    begin, count = (np.cumsum(counts) - counts)[left], counts[left]
     one = np.repeat(np.arange(len(left), dtype=np.int64), count)
     within = np.arange(len(one), dtype=np.int64) - np.repeat(np.cumsum(count) - count, count)
     return one, order[np.repeat(begin, count) + within]
