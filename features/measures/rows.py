@@ -91,9 +91,9 @@ class TableRows:
     def frame(self, calendar: Calendar, account_known_from: Callable[[], Floats] | None) -> RowFrame:
         """Return them with their dates; one of an account counts only once the account itself is known."""
         moments, account = self.moments, self.account
-        known = calendar.below(moments["known_until"]) & ~calendar.below(moments["known_from"])
+        known = calendar.known(moments["known_from"], moments["known_until"])
         if account_known_from is not None:
-            known &= ~calendar.below(account_known_from()[account])
+            known &= ~calendar.below(account_known_from())[account]
         occurred = moments.get("occurred_at")
         return RowFrame(
             calendar,
