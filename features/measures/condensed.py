@@ -18,10 +18,18 @@ import numpy.typing as npt
 
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints, Masks
 from features.measures.frames import DAY, Counted, Demand, RowFrame, Starts, Valued
-from features.measures.groups import as_places, firsts, largest, occurring, smallest, sums, where_so
+from features.measures.groups import (
+    adds_up_exactly,
+    as_places,
+    firsts,
+    largest,
+    occurring,
+    smallest,
+    sums,
+    where_so,
+)
 
 FILTERS_IN_A_TABLE = 16  # whose combinations are looked up in a table
-EXACT = 2.0**53  # whole numbers up to here add up to the same sum in any order
 
 
 class Tiles:
@@ -91,7 +99,7 @@ class _Kinds:
 class _Places:
     """Each row's combination of account and values, as a place.
 
-    `place` is `size` where the row lacks one of the values; `there` are the places that occur, `row` a row of each.
+    `place` is `size` where the row lacks a value; `there` are the places that occur, `row` is a row of each.
     """
 
     place: Ints
@@ -102,9 +110,10 @@ class _Places:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The rows of each combination: in `kind`, from `begins` on, their kinds; `late` of `of_late`, those known late.
+    """The rows of each combination.
 
-    `late` are places among the rows known late.
+    In `kind`, from `begins` on, stand the kinds of its timely rows, each once; `late` are rows known late, as
+    places among those, and `of_late` is the combination of each.
     """
 
     kind: Ints
@@ -229,12 +238,10 @@ class CondensedFrame:
         return sums(place[~given if demand.of == "nameless" else given], None, size)
 
     def _adds_up_exactly(self, column: str) -> bool:
-        """Return whether amounts have one sum in any order: whole numbers, and not too many."""
         if column not in self._whole_amounts:
             amounts = self._rows.numbers[column]
             amounts = np.where(np.isnan(amounts), 0.0, amounts)
-            exact = _whole(amounts) and float(np.abs(amounts).sum()) < EXACT
-            self._whole_amounts[column] = amounts if exact else None
+            self._whole_amounts[column] = amounts if adds_up_exactly(amounts) else None
         return self._whole_amounts[column] is not None
 
     def _places(self, columns: tuple[str, ...]) -> _Places:
@@ -260,13 +267,13 @@ class CondensedFrame:
         One number says both, so that a sort without a trace of rows finds them, in a fifth of the time.
         """
         bits = len(self._kinds.tile).bit_length()
-        largest = _size(combination) << bits
-        assert largest < 1 << 62  # rows of a part fit into memory, and days into 18 bits
+        most = _size(combination) << bits
+        assert most < 1 << 62  # places are at most four times the rows of a part, and days take 18 bits
         pairs = combination << bits
         pairs |= self._kind
         if not given.all():
             pairs = pairs[given.nonzero()[0]]
-        if largest < 1 << 31:
+        if most < 1 << 31:
             pairs = pairs.astype(np.int32)  # sorted in half the time
         pairs.sort()
         pairs = pairs[firsts(pairs).nonzero()[0]]  # a mask of no pattern chooses seven times as slowly
@@ -395,7 +402,3 @@ def _both(one: Counted, other: Counted) -> Counted:
 
 def _size(place: Ints) -> int:
     return int(place.max(initial=-1)) + 1
-
-
-def _whole(numbers: Floats) -> bool:
-    return bool((numbers == np.floor(numbers)).all())

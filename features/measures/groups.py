@@ -12,6 +12,7 @@ import numpy.typing as npt
 from features.measures.calendar import Floats, Ints, Masks
 
 FEW = 1000  # so few rows are ordered sooner than it takes to pack their keys
+EXACT = 2.0**53  # whole numbers up to here add up to the same sum in any order
 
 
 def sums(groups: Ints, values: Floats | None, size: int) -> Floats:
@@ -20,6 +21,15 @@ def sums(groups: Ints, values: Floats | None, size: int) -> Floats:
         return np.array([float(len(groups))])
     total: Floats = np.bincount(groups, weights=values, minlength=size).astype(np.float64)
     return total
+
+
+def adds_up_exactly(amounts: Floats) -> bool:
+    """Return whether amounts have one sum in any order: whole numbers, and not too many.
+
+    >>> adds_up_exactly(np.array([1.0, -2.0])), adds_up_exactly(np.array([0.5, 0.5]))
+    (True, False)
+    """
+    return bool((amounts == np.floor(amounts)).all()) and float(np.abs(amounts).sum()) < EXACT
 
 
 def largest(groups: Ints, values: Floats, size: int) -> Floats:
@@ -136,7 +146,7 @@ def as_places(keys: Sequence[Ints]) -> Ints:
         return combined
     *others, last = keys
     size = int(last.max()) + 1
-    if others and FEW < len(last) and size <= most:  # mostly a person belongs to one account, and says it
+    if others and len(last) > FEW and size <= most:  # mostly a person belongs to one account, and says it
         of_last, other = np.empty(size, dtype=np.int64), numbered(others)
         of_last[last] = other
         if (of_last[last] == other).all():
@@ -256,7 +266,7 @@ def group_ends(ordered: Ints) -> Ints:
 
 
 def pairs_within(left: Ints, right: Ints) -> tuple[Ints, Ints]:
-    """Return all pairs of places (in `left`, in `right`) whose groups are equal.
+    """Return all pairs of places (in `left`, in `right`) whose groups, numbered from 0, are equal.
 
     >>> one, other = pairs_within(np.array([0, 2, 2]), np.array([2, 0, 2]))
     >>> one.tolist(), other.tolist()

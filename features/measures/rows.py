@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.catalogue.schema import Between, Filter
 from features.measures.calendar import Calendar, Floats, Ints
@@ -124,7 +125,7 @@ def table_rows(fetched: pa.Table, asked: Asked) -> TableRows:
         {told(one): fetched[f"f{place}"].to_numpy() > 0 for place, one in enumerate(asked.filters)},
         numbers,
         texts,
-        ranks(coded(fetched["row_key"])) if asked.ordered else np.zeros(0, dtype=np.int64),
+        _ranks(fetched["row_key"]) if asked.ordered else np.zeros(0, dtype=np.int64),
     )
 
 
@@ -143,6 +144,12 @@ def coded(column: pa.ChunkedArray) -> Texts:
     encoded = column.combine_chunks().dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return Texts(codes, tuple(encoded.dictionary.to_pylist()))
+
+
+def _ranks(column: pa.ChunkedArray) -> Ints:
+    """As :func:`ranks`, of a column without nulls, in half the time."""
+    place: Ints = pc.rank(column, sort_keys="ascending", tiebreaker="dense").to_numpy().astype(np.int64) - 1
+    return place
 
 
 def ranks(texts: Texts) -> Ints:
