@@ -1,9 +1,9 @@
 """Many rows of a table, condensed before they are asked: what no demand can tell apart is counted once.
 
 Between two days on which some window of the pass begins or ends, all days are alike: a *tile*. Rows of one tile
-that are known from their own moment on and match the same filters are of one *kind*, and for each kind every demand
-has one mask. So rows become whole numbers (account, value, kind), which tables and sorts put together; what is left
-to look at grows with accounts and dates, not with rows.
+that are known from their own moment on and match the same filters are of one *kind*, and for each kind every
+demand has one mask. So rows become whole numbers (account, value, kind), which tables and sorts put together; what
+is left to look at grows with accounts and dates, not with rows.
 """
 
 from __future__ import annotations
