@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from features.clock import CLOCKS_DIFFER
 from features.sources import sql
 from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
 from features.sources.delivery import Delivered
@@ -15,8 +16,6 @@ from features.sources.problems import Problem, kinds
 from features.sources.row_tests import RowTest, counted, counted_problems
 from features.sources.session import Session
 
-# A clock may be wrong by some hours, a local time is read as UTC, and a date counts from the end of its day.
-CLOCKS_DIFFER = dt.timedelta(days=1)
 LONG_AFTER_DAYS = 60
 _FEW = 0.01  # of all rows
 _TIME = ColumnContract(type=ColumnType.TIME)

@@ -121,7 +121,7 @@ def test_a_file_that_is_said_to_be_no_parquet_is_refused(demo: Path, tmp_path: P
     command = ("snapshot", "--sources", demo / "sources.toml", "--from", "2025-01-01", "--to", "2025-01-01")
     result = run(*command, "--out", tmp_path / "s.csv")
     assert result.exit_code == 2
-    assert "what is written is Parquet" in " ".join(result.stderr.split())
+    assert "what is written is Parquet" in " ".join(result.stderr.replace("│", " ").split())
     assert list(tmp_path.iterdir()) == []
 
 
