@@ -94,9 +94,10 @@ def last_day_of(run: Sequence[Term]) -> dt.date:
 
 
 def notice_of(run: Sequence[Term]) -> dt.date | None:
-    """Return the day from which every contract of the run that had not ended by then was under notice.
+    """Return the first day at the end of which every contract that goes on is under notice.
 
-    Notice on one of several contracts is a contraction, and notice that a renewal overtook is none.
+    Notice on one of several contracts is a contraction, and notice that a renewal overtook is none. Where another
+    contract just ends, the day is that of its end: what is left then is under notice.
 
     Examples
     --------
@@ -106,8 +107,11 @@ def notice_of(run: Sequence[Term]) -> dt.date | None:
     >>> notice_of([year, Term(dt.date(2025, 1, 1))]) is None
     True
     """
-    for day in sorted({term.notice for term in run if term.notice}):
-        left = [term for term in run if term.last_day >= day]
-        if all(term.notice is not None and term.notice <= day for term in left):
+    noticed = [term for term in run if term.notice]
+    if not noticed:
+        return None
+    for day in sorted({day for term in run for day in (term.notice, term.end) if day}):
+        given = [term for term in noticed if term.notice and term.notice <= day]
+        if any(term.last_day >= day for term in given) and all(t in given for t in run if t.last_day > day):
             return day
     return None
