@@ -17,7 +17,7 @@ import numpy.typing as npt
 from features.errors import TableError, TrainingError
 from features.vectors import UNDER_NOTICE, FeatureContract, Floats, Vectors, feature_contract
 from training.definition import CONTRACTION, Labelling, LabelRule
-from training.labels import Names, counted, label, labeller, labelling, spells_of
+from training.labels import Names, counted, label_by_horizon, labeller, labelling, spells_of
 from training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -227,13 +227,14 @@ def gather(
     from features.snapshots import build_vectors
 
     asked = _asked(database, dates)
-    labels = label(database, asked.grid, rule)
+    others = [days for days in horizons if days != rule.horizon_days]
+    if "labels" in database.tables:
+        others = []  # given ones are of one horizon
+    labels, *longer = label_by_horizon(database, asked.grid, rule, [rule.horizon_days, *others])
     vectors = build_vectors(asked.past, database.sources.catalogue, asked.contract, asked.grid, progress)
     noticed = vectors.column(UNDER_NOTICE)
     by_horizon = {
-        days: _unless_noticed(label(database, asked.grid, replace(rule, horizon_days=days)).churned, noticed)
-        for days in horizons
-        if days != rule.horizon_days and "labels" not in database.tables  # given ones are of one horizon
+        days: _unless_noticed(found.churned, noticed) for days, found in zip(others, longer, strict=True)
     }
     churned = _unless_noticed(labels.churned, noticed)
     kind, by = np.where(np.isnan(churned), "", labels.kind), labelling(database, rule)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,21 +92,32 @@ def labeller(database: Database, rule: LabelRule) -> Callable[[pa.Table], Labels
     TrainingError
         None of the three tables is connected, or contraction counts and nothing tells of it.
     """
+    judge = _judge(database, rule)
+    return lambda grid: judge(grid, [rule])[0]
+
+
+def label_by_horizon(database: Database, grid: pa.Table, rule: LabelRule, days: Sequence[int]) -> list[Labels]:
+    """Return the labels of a grid for each of some horizons, the rule otherwise the same; tables are read once."""
+    return _judge(database, rule)(grid, [replace(rule, horizon_days=horizon) for horizon in days])
+
+
+def _judge(database: Database, rule: LabelRule) -> Callable[[pa.Table, Sequence[LabelRule]], list[Labels]]:
+    """Return what labels a grid by some rules that differ from `rule` in their windows alone."""
     given = _given(database) if "labels" in database.tables else None
     spells = {} if given is not None else spells_of(database, rule)
     until = np.datetime64(database.observed_until, "s")
 
-    def labels_of(grid: pa.Table) -> Labels:
+    def judge(grid: pa.Table, rules: Sequence[LabelRule]) -> list[Labels]:
         accounts = np.array(grid["account_id"].to_pylist(), dtype=object)
         as_of = np.array(grid["as_of"].to_pylist(), dtype="datetime64[s]")
         if given is not None:
-            return _label_as_given(given, accounts, as_of)
-        at_risk = np.ones(len(as_of), dtype=bool)
+            return [_label_as_given(given, accounts, as_of) for _ in rules]
+        in_force = np.ones(len(as_of), dtype=bool)
         if "contracts" in database.tables:
-            at_risk = _known_in_force(database, accounts, as_of)
-        return label_by_spells(spells, accounts, as_of, at_risk, until, rule)
+            in_force = _known_in_force(database, accounts, as_of)
+        return [label_by_spells(spells, accounts, as_of, in_force, until, one) for one in rules]
 
-    return labels_of
+    return judge
 
 
 def labelling(database: Database, rule: LabelRule) -> Labelling:
