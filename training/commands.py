@@ -319,6 +319,7 @@ def _print_proof(proof: Proof, registered: Registered) -> None:
     for one in proof.gates:
         table.add_row(f"{one.code} {one.about}", f"[{colour[one.verdict]}]{one.verdict}[/]", one.reason)
     console.print(table)
+    console.print(_labels(proof), highlight=False)
     console.print(_weights(proof), highlight=False)
     console.print(proof.verdict, style="bold", highlight=False)
     console.print(f"Registered as version {registered.version} (run {registered.run_id}).", highlight=False)
@@ -333,6 +334,11 @@ def _block(proof: Proof) -> str:
         f"{days[0]} to {days[-1]}, {len(block):,} snapshots of {block.accounts:,} accounts, "
         f"{block.churned_accounts:,} churned (learnt from {proof.proven.churned_accounts:,})"
     )
+
+
+def _labels(proof: Proof) -> str:
+    told = ", ".join(f"{kind} {accounts:,}" for kind, accounts in proof.snapshots.accounts_by_kind().items())
+    return f"{proof.rule.sentence} Accounts by kind: {told or 'not told by the file'}."
 
 
 def _weights(proof: Proof) -> str:

@@ -190,7 +190,11 @@ def test_the_sources_may_stand_in_the_environment_and_the_command_line_wins(
     assert "no such file" in run("snapshot", *dates, "--out", tmp_path / "s.parquet").stderr
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE)
-    assert run("train", "--snapshots", plain, "--recipe", recipe).exit_code == 0
+    trained = run("train", "--snapshots", plain, "--recipe", recipe)
+    assert trained.exit_code == 0
+    assert "does not say how it was labelled; it is taken to be as the recipe asks" in " ".join(
+        trained.stderr.split()
+    )
     both = run("train", "--snapshots", plain, "--sources", demo / "sources.toml")
     assert "exactly one of" in " ".join(both.stderr.split())
 
