@@ -10,6 +10,7 @@ from features.vectors import Vectors
 from models.probability import log_odds, parts
 from training.contest import Contest
 from training.dataset import Snapshots
+from training.definition import ENDINGS, GIVEN, KINDS, LabelRule
 from training.fitting import Fit, Material
 from training.folds import Split
 from training.gates import Gate, refusals
@@ -21,6 +22,7 @@ SAMPLED_ROWS = 5_000
 
 def model_card(
     snapshots: Snapshots,
+    rule: LabelRule,
     material: Material,
     split: Split,
     proven: Fit,
@@ -33,7 +35,8 @@ def model_card(
     """Return the card as Markdown; the same run gives the same text."""
     sections = [
         ["# Keepsight churn model", "", verdict],
-        list(_what(material, split, proven, registered)),
+        list(_what(rule, split, proven, registered)),
+        list(_counted(snapshots, rule)),
         list(_figures(contest)),
         list(_other_horizons(registered, horizons)),
         ["## Gates", "", *_gate_lines(gates)],
@@ -43,13 +46,12 @@ def model_card(
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
 
-def _what(material: Material, split: Split, proven: Fit, registered: Fit) -> Iterator[str]:
-    recipe = material.recipe
+def _what(rule: LabelRule, split: Split, proven: Fit, registered: Fit) -> Iterator[str]:
     yield "## What it is"
     yield ""
     yield (
-        f"The probability that an account gives notice or churns within {recipe.labels.horizon_days} days"
-        + (f", beginning {recipe.labels.embargo_days} days ahead" if recipe.labels.embargo_days else "")
+        f"The probability that an account {_event(rule)} within {rule.horizon_days} days"
+        + (f", beginning {rule.embargo_days} days ahead" if rule.embargo_days else "")
         + ": a scorecard of rules refitted on outcomes, and a monotone LightGBM model that begins from it, "
         "calibrated and blended in log-odds."
     )
@@ -69,6 +71,32 @@ def _what(material: Material, split: Split, proven: Fit, registered: Fit) -> Ite
         )
     else:
         yield "The history is too short for months to judge by: the model in this bundle is unproven."
+
+
+def _event(rule: LabelRule) -> str:
+    """Say what the probability is about; all endings together are what the domain calls churn."""
+    return "gives notice or churns" if rule.kinds == ENDINGS else f"shows {' or '.join(rule.kinds)}"
+
+
+def _counted(snapshots: Snapshots, rule: LabelRule) -> Iterator[str]:
+    yield "## What counts as churn"
+    yield ""
+    yield from (f"- {line}" for line in rule.text.splitlines())
+    yield ""
+    labelled = snapshots.labelled
+    if labelled is None:
+        yield "The data do not say how they were labelled; it is taken to be so."
+    else:
+        yield f"Judged by the table {labelled.basis}, as known on {labelled.observed_until:%Y-%m-%d %H:%M}."
+    if snapshots.kind is None:
+        return
+    counted, aside = snapshots.accounts_by_kind(), snapshots.accounts_by_kind(churned=False)
+    yield ""
+    yield "| kind | accounts for which it counted | and did not |"
+    yield "|---|---|---|"
+    for kind in (*KINDS, GIVEN):
+        if kind in rule.kinds or kind in counted or kind in aside:
+            yield f"| {kind} | {counted.get(kind, 0):,} | {aside.get(kind, 0):,} |"
 
 
 def _facts(fitted: Fit) -> list[tuple[str, str]]:

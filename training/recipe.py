@@ -5,14 +5,16 @@ The same recipe, data and seed give the same bundle, digest and all.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from features.errors import TrainingError, near_miss
+from training.definition import KINDS
 
 DEFAULT = Path(__file__).with_name("recipe.toml")
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -29,7 +31,17 @@ class LabelRecipe(Part):
 
     horizon_days: Annotated[int, Field(ge=1, le=730)]
     embargo_days: Annotated[int, Field(ge=0, le=365)]
+    kinds: Annotated[tuple[str, ...], Field(min_length=1)]
     involuntary_counts: bool | None = None
+
+    @field_validator("kinds")
+    @classmethod
+    def _known_kinds(cls, said: tuple[str, ...]) -> tuple[str, ...]:
+        """Return them once each and in one order: what is the same has the same fingerprint."""
+        for kind in said:
+            if kind not in KINDS:
+                raise ValueError(f'unknown kind "{kind}". {near_miss(kind, KINDS)}')
+        return tuple(kind for kind in KINDS if kind in said)
 
 
 class GridRecipe(Part):
@@ -157,8 +169,8 @@ class Recipe(Part):
         """Days from a snapshot to the end of its label window."""
         return self.labels.embargo_days + self.labels.horizon_days
 
-    def to_toml(self) -> str:
-        """Return the recipe as TOML that :func:`load_recipe` reads back.
+    def to_toml(self, remark: str = "") -> str:
+        """Return the recipe as TOML that :func:`load_recipe` reads back, a remark above it.
 
         Without the number of threads, on which no answer depends: bundles are the same on every machine.
         """
@@ -167,12 +179,14 @@ class Recipe(Part):
         for name, table in tables.items():
             if isinstance(table, dict):
                 lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*(f"# {line}" for line in remark.splitlines()), *lines]) + "\n"
 
 
 def _toml(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(one) for one in value)}]"
+    if isinstance(value, str):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -210,6 +224,8 @@ def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 def _first(problem: ValidationError) -> str:
     error = problem.errors()[0]
     where = [str(part) for part in error["loc"]]
+    if error["type"] == "value_error":
+        return f"{'.'.join(where)}: {error['ctx']['error']}"
     if error["type"] != "extra_forbidden":
         return f"{'.'.join(where)}: {error['msg']}, got {error['input']!r}."
     model: Any = Recipe

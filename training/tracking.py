@@ -238,6 +238,8 @@ def _log_figures(mlflow: Any, proof: Proof) -> None:
             "bundle_digest": proof.bundle.digest,
             "verdict": proof.verdict,
             "definitions": proof.bundle.contract.definitions,
+            "label_definition": proof.rule.name,
+            "label_text": proof.rule.text,
         }
     )
 
@@ -313,7 +315,8 @@ def answer_through_decide() -> None:
 def _tags(proof: Proof) -> dict[str, str]:
     shown = [replace(one, reason=one.reason[:_REASON_LENGTH]) for one in proof.gates]
     gates = {f"{GATE_TAG}{one.code}": json.dumps(one.to_dict()) for one in shown}
-    return {**gates, "bundle_digest": proof.bundle.digest, "verdict": proof.verdict}
+    digest = {"bundle_digest": proof.bundle.digest, "label_definition": proof.rule.name}
+    return {**gates, **digest, "verdict": proof.verdict}
 
 
 def _gates_of(tags: dict[str, str]) -> list[Gate]:

@@ -290,7 +290,7 @@ def _history_ends(
     newest: Mapping[str, dt.datetime | None],
     truncated_at: dt.datetime | None,
 ) -> dt.datetime:
-    """Return ``observed_until``: as said, else the newest ``recorded_at``, else the newest event."""
+    """Return ``observed_until``: as said, else the newest that was recorded or happened."""
     ends = observed_until_said(sources.config.observed_until) or newest_known(delivered, newest)
     if ends is None:
         raise TableError(
@@ -303,14 +303,21 @@ def _history_ends(
 def newest_known(
     delivered: Mapping[str, Delivered], newest: Mapping[str, dt.datetime | None]
 ) -> dt.datetime | None:
-    """Return the newest ``recorded_at``, else the newest event (labels aside), else the newest date."""
-    events = [t for t, one in delivered.items() if one.contract.kind == "event" and not one.contract.labels_only]
-    dated = [table for table, one in delivered.items() if one.dated]
-    for tables in (dated, events, [table for table in delivered if table != "accounts"]):
+    """Return when the newest row was recorded, or the newest event was known; else the newest date."""
+    for tables in (tell_the_end(delivered), [table for table in delivered if table != "accounts"]):
         known = [moment for table in tables if (moment := newest.get(table)) is not None]
         if known:
             return max(known)
     return None
+
+
+def tell_the_end(delivered: Mapping[str, Delivered]) -> list[str]:
+    """Name the tables that tell until when the history goes: with ``recorded_at``, or of events (labels aside).
+
+    Both, since a ``recorded_at`` on one table alone would put the end where that table was last written to.
+    """
+    events = [t for t, one in delivered.items() if one.contract.kind == "event" and not one.contract.labels_only]
+    return [table for table, one in delivered.items() if one.dated or table in events]
 
 
 def observed_until_said(said: dt.datetime | dt.date | None) -> dt.datetime | None:

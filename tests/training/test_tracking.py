@@ -47,6 +47,8 @@ def test_a_run_is_on_record_with_figures_plots_card_and_bundle(tracking: Trackin
     assert run.data.metrics["blend.log_loss"] == proof.contest.scores["blend"].log_loss
     assert run.data.params["labels.horizon_days"] == "90"
     assert run.data.tags["dataset_digest"] == proof.snapshots.digest
+    assert run.data.tags["label_definition"] == challenger.tags["label_definition"] == proof.rule.name
+    assert run.data.tags["label_text"] == proof.rule.text
     assert {"model_card.md", "gates.json", "contest.json", "bundle/SHA256SUMS", "bundle/booster.txt"} <= files
     assert {"plots/reliability.png", "plots/lift.png"} <= files
     assert int(challenger.version) == registered.version == 1
