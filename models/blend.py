@@ -17,24 +17,26 @@ import numpy as np
 
 from features.vectors import Floats
 
-_NORMAL_90 = 1.6448536269514722  # half-width of 90 % in standard errors
+NORMAL_90 = 1.6448536269514722  # half-width of 90 % in standard errors
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What the 90 % interval of a probability is made of; recorded with the blend, to be refitted later.
+    """What the 90 % interval of a probability is made of; recorded with the blend.
 
     The squared standard error, in log-odds, is the sum of
 
     * 1 / (churned accounts + `prior_accounts`): the level of the whole. `prior_accounts` is what a stated or
       assumed yearly churn is worth: 4 give a factor of about 2.3 either way;
     * `disagreement` · w · (1 - w) · (model - scorecard)²: two voices that differ;
-    * `unknown` · (1 - w) · Σ over the unknown of (weight²) · m · (1 - m): what the scorecard was not told.
+    * `unknown` · (1 - w) · Σ over the unknown of (weight²) · m · (1 - m): what the scorecard was not told;
+    * `later`²: by how much later months missed what was said, beyond all that and chance.
     """
 
     prior_accounts: float = 4.0
     disagreement: float = 1.0
     unknown: float = 1.0
+    later: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,5 +113,6 @@ def half_width(
         1.0 / accounts
         + recipe.disagreement * weight * (1.0 - weight) * (model_log_odds - scorecard_log_odds) ** 2
         + recipe.unknown * (1.0 - weight) * unseen
+        + recipe.later**2
     )
-    return _NORMAL_90 * np.sqrt(variance)
+    return NORMAL_90 * np.sqrt(variance)

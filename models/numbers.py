@@ -65,6 +65,15 @@ def logit(probability: float) -> float:
     return float(np.log(probability) - np.log1p(-probability))
 
 
+def log_odds_of(probability: Floats) -> Floats:
+    """Return the log-odds of probabilities strictly between 0 and 1, shape (n,).
+
+    >>> log_odds_of(np.array([0.5]))
+    array([0.])
+    """
+    return np.log(probability) - np.log1p(-probability)
+
+
 def share_within(yearly_share: float, days: int) -> float:
     """Return the share that leaves within `days`, when `yearly_share` leave in 365 at a constant hazard.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from features.vectors import Floats
 from models.blend import Blend
@@ -29,6 +30,7 @@ class Unseen:
     margin: Floats
     scorecard: Floats
     coverage: Floats
+    accounts: npt.NDArray[np.object_]
     blend: Blend
 
     def blended(self, platt: Platt, kappa: float) -> Floats:

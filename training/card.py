@@ -117,6 +117,12 @@ def _figures(contest: Contest | None) -> Iterator[str]:
     yield "|---|---|---|"
     for row in contest.bands:
         yield f"| {row.band} | {row.snapshots:,} | {'–' if row.churned is None else f'{row.churned:.2%}'} |"
+    if (check := contest.intervals) is not None:
+        yield ""
+        yield (
+            f"Intervals (90 %): mean half-width {check.half_width:.2f} log-odds; in {check.held} of {check.bins} "
+            "bins the share that churned lies in the interval, chance allowed for."
+        )
     for days, share in contest.not_healthy_before.items():
         said = "not known" if share is None else f"{share:.0%}"
         yield ""

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,15 +31,6 @@ app = typer.Typer(help="Snapshots, training and the champion model.", no_args_is
 DAY = ["%Y-%m-%d"]
 SEARCHES = "search"  # in Keepsight's home: the trials of searches
 SHOWN_TRIALS = 5
-TRIED = (
-    "num_leaves",
-    "max_depth",
-    "learning_rate",
-    "min_data_in_leaf",
-    "lambda_l2",
-    "feature_fraction",
-    "bagging_fraction",
-)
 RecipeOption = Annotated[
     Path | None,
     typer.Option("--recipe", help="A TOML file with what differs from the default recipe.", show_default=False),
@@ -308,6 +300,7 @@ def _as_json(proof: Proof, registered: Registered, *, promoted: bool) -> dict[st
         },
         "final_dates": [] if contest is None else sorted({str(day)[:10] for day in contest.block.as_of}),
         "bands": [] if contest is None else [[b.band, b.snapshots, b.churned] for b in contest.bands],
+        "intervals": None if contest is None or contest.intervals is None else asdict(contest.intervals),
         "horizons": [one.to_dict() for one in proof.horizons],
         "not_healthy_before": {} if contest is None else dict(contest.not_healthy_before),
     }
@@ -345,6 +338,8 @@ def _print_proof(proof: Proof, registered: Registered) -> None:
 
 def _print_search(found: Found, console: Console) -> None:
     from rich.table import Table
+
+    from training.search import TRIED
 
     table = Table(title=found.sentence, title_justify="left")
     for heading in ("trial", "log loss", "trees", *TRIED):

@@ -11,10 +11,12 @@ import numpy.typing as npt
 from features.vectors import Floats
 from models.decision import Scores as Answers
 from models.decision import score
-from models.numbers import sigmoid
+from models.numbers import log_odds_of, sigmoid
 from training.evaluation import Block, Difference, Scores
 from training.fitting import Fit, Material
-from training.folds import Positions, Split
+from training.folds import Positions, Split, churned_accounts
+from training.intervals import IntervalCheck, check_intervals
+from training.recipe import Recipe
 from training.rivals import lightgbm_probabilities, ridge_probabilities
 
 CONTESTANTS = ("base_rate", "scorecard_prior", "scorecard", "ridge", "lightgbm_defaults", "booster", "blend")
@@ -44,6 +46,8 @@ class Contest:
         The rows that judged.
     bands
         Snapshots and churn of each band; ``withheld`` where coverage was too low.
+    intervals
+        Whether the 90 % intervals hold; None where nobody churned.
     not_healthy_before
         By days before notice or churn: the share of churned accounts that stood at *not so healthy* or worse
         that long before. None where moments are not known or nobody was there that early.
@@ -53,6 +57,7 @@ class Contest:
     scores: Mapping[str, Scores]
     block: Block
     bands: tuple[BandRow, ...]
+    intervals: IntervalCheck | None
     not_healthy_before: Mapping[int, float | None]
 
     def difference(self, one: str, other: str) -> Difference:
@@ -95,6 +100,7 @@ def hold_contest(material: Material, fitted: Fit, split: Split, event_at: npt.ND
         scores={name: block.scores(probability) for name, probability in probabilities.items()},
         block=block,
         bands=_bands(answers, churned[split.final]),
+        intervals=_intervals(answers, churned[split.final], recipe),
         not_healthy_before={
             days: _not_healthy_before(answers, event_at[split.final], days) for days in DAYS_BEFORE
         },
@@ -119,6 +125,15 @@ def block_of(material: Material, rows: Positions, churned: Floats) -> Block:
         capacity_share=evaluation.capacity_share,
         seed=material.recipe.seed,
     )
+
+
+def _intervals(answers: Answers, churned: Floats, recipe: Recipe) -> IntervalCheck | None:
+    if not (churned == 1).any():
+        return None
+    low, high = log_odds_of(answers.interval_low), log_odds_of(answers.interval_high)
+    weight = churned_accounts(answers.account_id, churned) / churned.sum()
+    said = log_odds_of(answers.churn_probability)
+    return check_intervals(said, (high - low) / 2, churned, answers.account_id, weight, recipe.interval)
 
 
 def _bands(answers: Answers, churned: Floats) -> tuple[BandRow, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from training.boosting import best_rounds, fit_booster, fit_with_losses
 from training.calibrating import Unseen, fit_kappa, fit_platt
 from training.folds import Fold, Folds, Positions, churned_accounts, rolling_origins
 from training.hazard_fit import Told, fit_hazard
+from training.intervals import fit_interval
 from training.recipe import BoosterRecipe, Recipe
 from training.scorecard_fit import fit_scorecard
 
@@ -150,6 +151,7 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
     agreed = agree(
         [Prepared(material, fold).fitted(recipe.booster, recipe.seed) for fold in folds], recipe, weight
     )
+    interval = fit_interval(agreed.unseen, agreed.platt, agreed.kappa, weight, recipe.interval)
     hazard = _hazard(material, folds, agreed, weight, until)
     judgements = material.judgements(rows)
     scorecard = fit_scorecard(material.prior, judgements, churned, accounts, recipe.scorecard)
@@ -168,7 +170,7 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
         scorecard=scorecard,
         booster=booster_text(booster),
         platt=agreed.platt,
-        blend=Blend(agreed.kappa, events, _median_coverage(judgements)),
+        blend=Blend(agreed.kappa, events, _median_coverage(judgements), interval),
         hazard=hazard,
         medians=medians,
         base_rate=float(churned.mean()),
@@ -255,52 +257,57 @@ def _hazard(
 
 
 class Prepared:
-    """One fold as every booster meets it: rows judged, scorecard refitted, columns designed."""
+    """One fold as every booster meets it: rows judged, scorecard refitted, columns designed.
+
+    `later` holds its later rows, with the scorecard for a margin.
+    """
 
     def __init__(self, material: Material, fold: Fold) -> None:
         vectors, recipe = material.vectors, material.recipe
-        self.churned, self.learnt = material.churned[fold.validate], material.churned[fold.train]
-        accounts = vectors.account_ids[fold.train]
+        self.churned, accounts = material.churned[fold.train], vectors.account_ids[fold.train]
         before, later = material.judgements(fold.train), material.judgements(fold.validate)
-        scorecard = fit_scorecard(material.prior, before, self.learnt, accounts, recipe.scorecard)
+        scorecard = fit_scorecard(material.prior, before, self.churned, accounts, recipe.scorecard)
         medians = training_medians(vectors.take(fold.train), material.catalogue.definitions)
-        self.design = design_matrix(vectors.take(fold.validate), medians)
-        self.design_before = design_matrix(vectors.take(fold.train), medians)
-        self.scorecard, self.coverage = scorecard.log_odds(later), later.coverage
-        self.scorecard_before = scorecard.log_odds(before)
-        self.blend = Blend(0.0, churned_accounts(accounts, self.learnt), _median_coverage(before))
+        self.start, start = scorecard.log_odds(before), scorecard.log_odds(later)
+        self.design = design_matrix(vectors.take(fold.train), medians)
+        self.later_design = design_matrix(vectors.take(fold.validate), medians)
+        self.later = Unseen(
+            material.churned[fold.validate],
+            start,
+            start,
+            later.coverage,
+            vectors.account_ids[fold.validate],
+            Blend(0.0, churned_accounts(accounts, self.churned), _median_coverage(before)),
+        )
 
     def fitted(self, recipe: BoosterRecipe, seed: int) -> FittedFold:
         """Return the fold with a booster of all trees."""
         booster, losses = fit_with_losses(
-            self.design_before,
-            self.learnt,
-            self.scorecard_before,
             self.design,
             self.churned,
-            self.scorecard,
+            self.start,
+            self.later_design,
+            self.later.churned,
+            self.later.scorecard,
             recipe,
             seed,
         )
-        return FittedFold(self.churned, self.design.X, self.scorecard, self.coverage, self.blend, booster, losses)
+        return FittedFold(self.later, self.later_design.X, booster, losses)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedFold:
-    """One fold, fitted with all trees: its later rows, the booster, and the loss on them after each tree."""
+    """One fold, fitted with all trees: its later rows and their columns, and the loss on them after each tree."""
 
-    churned: Floats
+    later: Unseen
     X: Floats
-    scorecard: Floats
-    coverage: Floats
-    blend: Blend
     booster: Any
     losses: Floats
 
     def unseen(self, rounds: int) -> Unseen:
         """Return what the fold says of its later rows with so many trees."""
         added = self.booster.predict(self.X, raw_score=True, num_iteration=rounds)
-        return Unseen(self.churned, self.scorecard + added, self.scorecard, self.coverage, self.blend)
+        return replace(self.later, margin=self.later.scorecard + added)
 
 
 def _median_coverage(judgements: Judgements) -> float:

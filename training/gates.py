@@ -15,6 +15,7 @@ import numpy as np
 from training.contest import Contest
 from training.evaluation import Difference
 from training.horizons import HorizonProof
+from training.intervals import IntervalCheck
 from training.probes import Telling
 from training.recipe import GateRecipe
 
@@ -52,6 +53,7 @@ ABOUT = {
     "G08": "nothing known only as of today",
     "G09": "later records change no vector",
     "G10": "other horizons say as much churn as there is",
+    "G11": "intervals hold what later months showed",
 }
 
 
@@ -177,6 +179,17 @@ def horizons_hold(horizons: Sequence[HorizonProof]) -> Gate:
     if not judged:
         return _gate("G10", Verdict.CANNOT_JUDGE, reason)
     return _gate("G10", Verdict.PASS if all(h.holds for h in judged) else Verdict.FAIL, reason)
+
+
+def intervals_hold(check: IntervalCheck | None, enough: Gate) -> Gate:
+    """G11: on the final block, answers miss by no more than their 90 % intervals and chance explain."""
+    if check is None or enough.verdict is not Verdict.PASS:
+        return _gate("G11", Verdict.CANNOT_JUDGE, enough.reason)
+    reason = (
+        f"in {check.held} of {check.bins} bins the share that churned lies in the interval; squared misses over "
+        f"their variances: {check.chi_squared:.1f}, up to {check.limit:.1f} is allowed."
+    )
+    return _gate("G11", Verdict.PASS if check.holds else Verdict.FAIL, reason)
 
 
 def not_judged(codes: Sequence[str], reason: str) -> list[Gate]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from features.vectors import Floats
+from models.numbers import log_odds_of
 from training.contest import Contest, block_of
 from training.evaluation import Interval
 from training.fitting import Fit, Material
@@ -59,8 +60,7 @@ def prove_horizons(material: Material, proven: Fit, split: Split, contest: Conte
 
 
 def _proofs(material: Material, proven: Fit, split: Split, contest: Contest) -> Iterator[HorizonProof]:
-    blend = contest.probabilities["blend"]
-    said = proven.hazard.probabilities(np.log(blend) - np.log1p(-blend))
+    said = proven.hazard.probabilities(log_odds_of(contest.probabilities["blend"]))
     happened = material.churned_by(split.final, None)
     before = material.churned_by(split.train, split.first_final)
     for place, days in enumerate(proven.hazard.horizons):

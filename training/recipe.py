@@ -89,6 +89,20 @@ class CalibrationRecipe(Part):
     slope_sd: PositiveFloat
 
 
+class IntervalRecipe(Part):
+    """What the interval of a probability is made of; see :class:`models.blend.Interval`.
+
+    `later_sd`: prior standard deviation, in log-odds, of by how much later months miss what was said. It is judged
+    in bins of at least `fewest_churned` churned accounts.
+    """
+
+    prior_accounts: PositiveFloat
+    disagreement: Annotated[float, Field(ge=0)]
+    unknown: Annotated[float, Field(ge=0)]
+    later_sd: PositiveFloat
+    fewest_churned: PositiveInt
+
+
 class HorizonRecipe(Part):
     """Horizons beside the labels' own, in days, and the priors of what leads to them, as standard deviations.
 
@@ -144,6 +158,7 @@ class Recipe(Part):
     folds: FoldRecipe
     calibration: CalibrationRecipe
     blend: BlendRecipe
+    interval: IntervalRecipe
     horizons: HorizonRecipe
     evaluation: EvaluationRecipe
     gates: GateRecipe
@@ -154,8 +169,11 @@ class Recipe(Part):
         return self.labels.embargo_days + self.labels.horizon_days
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML that :func:`load_recipe` reads back."""
-        tables = self.model_dump(exclude_none=True)
+        """Return the recipe as TOML that :func:`load_recipe` reads back.
+
+        Without the number of threads, on which no answer depends: bundles are the same on every machine.
+        """
+        tables = self.model_dump(exclude_none=True, exclude={"booster": {"num_threads"}})
         lines = [f"{name} = {value}" for name, value in tables.items() if not isinstance(value, dict)]
         for name, table in tables.items():
             if isinstance(table, dict):

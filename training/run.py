@@ -128,7 +128,8 @@ def train(
         contest = hold_contest(material, proven, split, snapshots.event_at)
         horizons = prove_horizons(material, proven, split, contest)
     tell("leakage probes and gates")
-    gates = [*_gates(snapshots, material, split, proven, contest, rebuild), gate.horizons_hold(horizons)]
+    gates = _gates(snapshots, material, split, proven, contest, rebuild)
+    gates += [gate.horizons_hold(horizons), gate.intervals_hold(contest.intervals if contest else None, gates[0])]
     tell("fit on all months")
     registered = fit(material, np.flatnonzero(~np.isnan(churned)))
     registered = replace(registered, hazard=registered.hazard.with_proven([h.days for h in horizons if h.holds]))

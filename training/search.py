@@ -39,6 +39,7 @@ BOLD = {
     "feature_fraction": 0.8,
     "bagging_fraction": 0.8,
 }
+TRIED = tuple(BOLD)  # the booster's parameters that are searched
 NOT_DRAWN_BLINDLY = 6  # trials before the sampler looks at what the others said
 NEVER_PRUNED = 4  # trials that show what a fold's loss is like
 
@@ -227,7 +228,7 @@ class _Trying:
         )
         for left in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self.study.tell(left.number, state=TrialState.FAIL)  # its process was ended
-        self.trials = [_trial(place, done) for place, done in enumerate(self._done())]
+        self.trials = [_trial(place, done, self.recipe.booster) for place, done in enumerate(self._done())]
 
     @cached_property
     def folds(self) -> list[Prepared]:
@@ -251,7 +252,7 @@ class _Trying:
             self._given(given[self.made])
         else:
             self._drawn()
-        self.trials.append(_trial(self.made, self._done()[-1]))
+        self.trials.append(_trial(self.made, self._done()[-1], self.recipe.booster))
 
     def _given(self, booster: BoosterRecipe) -> None:
         import optuna
@@ -333,16 +334,16 @@ def _readable(drawn: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attributes(booster: BoosterRecipe, agreed: Agreed) -> dict[str, Any]:
-    return {"booster": booster.model_dump(), "rounds": agreed.rounds}
+    return {"booster": {name: getattr(booster, name) for name in TRIED}, "rounds": agreed.rounds}
 
 
-def _trial(number: int, done: optuna.trial.FrozenTrial) -> Trial:
+def _trial(number: int, done: optuna.trial.FrozenTrial, own: BoosterRecipe) -> Trial:
     from optuna.trial import TrialState
 
     losses = done.intermediate_values
     return Trial(
         number=number,
-        booster=BoosterRecipe.model_validate(done.user_attrs["booster"]),
+        booster=own.model_copy(update=done.user_attrs["booster"]),
         log_loss=losses[max(losses)],
         rounds=done.user_attrs["rounds"],
         folds=len(losses),

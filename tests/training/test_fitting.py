@@ -103,6 +103,7 @@ def folds_where(model_noise: float, scorecard_noise: float) -> list[Unseen]:
             churned=drawn(rng, truth),
             margin=truth + rng.normal(0, model_noise, len(truth)),
             scorecard=truth + rng.normal(0, scorecard_noise, len(truth)),
+            accounts=np.arange(len(truth)).astype(object),
             coverage=np.ones(len(truth)),
             blend=Blend(0.0, 100, 1.0),
         )

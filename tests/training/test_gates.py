@@ -29,7 +29,7 @@ def reason(proof: Proof, code: str) -> str:
 
 def test_where_there_is_something_to_learn_the_gates_that_protect_from_nonsense_pass(proof: Proof) -> None:
     found = verdicts(proof)
-    assert list(found) == [f"G{number:02}" for number in range(1, 11)]
+    assert list(found) == [f"G{number:02}" for number in range(1, 12)]
     # G03 is about ridge, which a made company of straight effects favours; of other horizons it has no labels.
     assert {code for code, verdict in found.items() if verdict != "pass"} <= {"G03", "G10"}
     assert proof.verdict.startswith("On the final block the blend tells more than the base rate")
