@@ -87,6 +87,9 @@ def assert_scored_and_explained(company: str, as_of: str, folder: Path, *model: 
         ("saasguard", {"S311"}),  # tickets have a day, no hour
         ("ravenstack", {"S311"}),
         ("fightchurn_crm6", set()),
+        ("ibm_telco", set()),
+        ("mlc_churn", set()),
+        ("uci_online_retail", set()),
     ],
 )
 def test_the_tables_keep_their_contract_and_show_their_past(company: str, warnings: set[str]) -> None:

@@ -16,16 +16,21 @@ import typer
 from features.commandline import FAILED, SOURCES_VARIABLE, SourcesOption, parquet_file, reported
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from features.catalogue import Catalogue
     from features.sources import Sources, Untimed
     from training.dataset import Snapshots
     from training.recipe import Recipe
     from training.run import Proof
+    from training.search import Found
     from training.tracking import Registered
 
 app = typer.Typer(help="Snapshots, training and the champion model.", no_args_is_help=True)
 
 DAY = ["%Y-%m-%d"]
+SEARCHES = "search"  # in Keepsight's home: the trials of searches
+SHOWN_TRIALS = 5
 RecipeOption = Annotated[
     Path | None,
     typer.Option("--recipe", help="A TOML file with what differs from the default recipe.", show_default=False),
@@ -141,6 +146,15 @@ def train(
     ] = None,
     as_of: AsOfOption = None,
     recipe: RecipeOption = None,
+    search_trials: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=1000,
+            help="Boosters to try on the months before the final block; 0 takes the recipe's own.",
+            show_default="as the recipe says",
+        ),
+    ] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Make it the champion, if the gates let it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
@@ -155,12 +169,14 @@ def train(
     from training.tracking import Tracking
 
     how, tracking = load_recipe(recipe), Tracking.here()
+    if search_trials is not None:
+        how = how.model_copy(update={"search": how.search.model_copy(update={"trials": search_trials})})
     with _progress() as bar:
         if sources is not None:
-            proof = _train_from_sources(sources, as_of, how, bar)
+            proof = _train_from_sources(sources, as_of, how, bar, tracking.folder)
         else:
             assert snapshots is not None
-            proof = _train_from_file(snapshots, as_of, how, bar)
+            proof = _train_from_file(snapshots, as_of, how, bar, tracking.folder)
         bar("Registering")
         registered = tracking.record(proof)
         against = refusals(proof.gates)
@@ -199,7 +215,7 @@ def rollback() -> None:
 Bar = Callable[[str], Callable[[int, int], None]]
 
 
-def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar) -> Proof:
+def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar, home: Path) -> Proof:
     from features.sources import load_sources, open_database
     from training.dataset import gather, label_rule, rebuild_from, training_dates
     from training.run import train as prove
@@ -216,11 +232,12 @@ def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, b
         recipe,
         yearly_churn=company.yearly_churn,
         rebuild=rebuild_from(company, found.vectors.contract),
-        stage=lambda name: _begin(bar, name),
+        stage=lambda name: bar(name.capitalize()),
+        searches=home / SEARCHES,
     )
 
 
-def _train_from_file(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar) -> Proof:
+def _train_from_file(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar, home: Path) -> Proof:
     from training.dataset import from_file, known_at
     from training.run import train as prove
 
@@ -230,7 +247,7 @@ def _train_from_file(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar:
     if as_of is not None:
         found = known_at(found, as_of, recipe)
     catalogue = _catalogue_of(found)
-    return prove(found, catalogue, recipe, stage=lambda name: _begin(bar, name))
+    return prove(found, catalogue, recipe, stage=lambda name: bar(name.capitalize()), searches=home / SEARCHES)
 
 
 def _catalogue_of(found: Snapshots) -> Catalogue:
@@ -246,10 +263,6 @@ def _catalogue_of(found: Snapshots) -> Catalogue:
             "company's own catalogue."
         )
     return catalogue
-
-
-def _begin(bar: Bar, name: str) -> None:
-    bar(name.capitalize())
 
 
 @contextmanager
@@ -277,6 +290,7 @@ def _as_json(proof: Proof, registered: Registered, *, promoted: bool) -> dict[st
         "run_id": registered.run_id,
         "version": registered.version,
         "verdict": proof.verdict,
+        "search": None if proof.search is None else proof.search.to_dict(),
         "promoted": promoted,
         "contest": scores,
         "gates": [one.to_dict() for one in proof.gates],
@@ -302,6 +316,8 @@ def _print_proof(proof: Proof, registered: Registered) -> None:
     from rich.table import Table
 
     console = Console()
+    if proof.search is not None:
+        _print_search(proof.search, console)
     contest = proof.contest
     if contest is not None:
         table = Table(title=f"Final block: {_block(proof)}", title_justify="left")
@@ -324,6 +340,21 @@ def _print_proof(proof: Proof, registered: Registered) -> None:
     console.print(proof.verdict, style="bold", highlight=False)
     console.print(f"Registered as version {registered.version} (run {registered.run_id}).", highlight=False)
     _say_left_out(proof.snapshots.left_out or ())
+
+
+def _print_search(found: Found, console: Console) -> None:
+    from rich.table import Table
+
+    from training.search import TRIED
+
+    table = Table(title=found.sentence, title_justify="left")
+    for heading in ("trial", "log loss", "trees", *TRIED):
+        table.add_column(heading, justify="right")
+    for trial in found.trials[:SHOWN_TRIALS]:
+        loss = f"{trial.log_loss:.4f}" if trial.finished else "given up"
+        tried = [f"{getattr(trial.booster, name):g}" for name in TRIED]
+        table.add_row("own" if trial.number == 0 else str(trial.number), loss, str(trial.rounds), *tried)
+    console.print(table)
 
 
 def _block(proof: Proof) -> str:

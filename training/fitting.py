@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from training.calibrating import Unseen, fit_kappa, fit_platt
 from training.folds import Fold, Folds, Positions, churned_accounts, rolling_origins
 from training.hazard_fit import Told, fit_hazard
 from training.intervals import fit_interval
-from training.recipe import Recipe
+from training.recipe import BoosterRecipe, Recipe
 from training.scorecard_fit import fit_scorecard
 
 if TYPE_CHECKING:
@@ -145,37 +145,36 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
     """
     churned, accounts = material.churned[rows], material.vectors.account_ids[rows]
     _refuse_one_answer(churned)
-    folds = material.folds(rows)
-    unseen, rounds = _unseen(material, folds)
-    pooled = np.concatenate([fold.churned for fold in unseen]) if unseen else np.zeros(0)
+    folds, recipe = material.folds(rows), material.recipe
     weight = churned_accounts(accounts, churned) / churned.sum()
-    margins = np.concatenate([fold.margin for fold in unseen]) if unseen else np.zeros(0)
-    platt = fit_platt(margins, pooled, weight, material.recipe.calibration)
-    kappa = fit_kappa(unseen, platt, weight, material.recipe.blend)
-    interval = fit_interval(unseen, platt, kappa, weight, material.recipe.interval)
-    hazard = _hazard(material, folds, unseen, platt, kappa, weight, until)
+    # One fold's training columns at a time: a million snapshots of them fill half a gigabyte.
+    agreed = agree(
+        [Prepared(material, fold).fitted(recipe.booster, recipe.seed) for fold in folds], recipe, weight
+    )
+    interval = fit_interval(agreed.unseen, agreed.platt, agreed.kappa, weight, recipe.interval)
+    hazard = _hazard(material, folds, agreed, weight, until)
     judgements = material.judgements(rows)
-    scorecard = fit_scorecard(material.prior, judgements, churned, accounts, material.recipe.scorecard)
+    scorecard = fit_scorecard(material.prior, judgements, churned, accounts, recipe.scorecard)
     vectors = material.vectors.take(rows)
     medians = training_medians(vectors, material.catalogue.definitions)
     booster = fit_booster(
         design_matrix(vectors, medians),
         churned,
         scorecard.log_odds(judgements),
-        material.recipe.booster,
-        material.recipe.seed,
-        rounds,
+        recipe.booster,
+        recipe.seed,
+        agreed.rounds,
     )
     events = churned_accounts(accounts, churned)
     return Fit(
         scorecard=scorecard,
         booster=booster_text(booster),
-        platt=platt,
-        blend=Blend(kappa, events, _median_coverage(judgements), interval),
+        platt=agreed.platt,
+        blend=Blend(agreed.kappa, events, _median_coverage(judgements), interval),
         hazard=hazard,
         medians=medians,
         base_rate=float(churned.mean()),
-        rounds=rounds,
+        rounds=agreed.rounds,
         rows=len(rows),
         churned_accounts=events,
         folds=len(folds),
@@ -197,27 +196,58 @@ def _refuse_one_answer(churned: Floats) -> None:
         )
 
 
-def _unseen(material: Material, folds: Folds) -> tuple[list[Unseen], int]:
-    """Return what each fold said of later months, at the number of trees that was best for all together."""
-    staged = [_Staged(material, fold) for fold in folds]
-    if not staged:
-        return [], 1
-    rounds = best_rounds(np.sum([fold.losses for fold in staged], axis=0))
-    return [fold.unseen(rounds) for fold in staged], rounds
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What folds agree on, all pooled: the number of trees, the calibration and kappa.
+
+    `unseen` is what each of them then says of its later months.
+    """
+
+    rounds: int
+    platt: Platt
+    kappa: float
+    unseen: Sequence[Unseen]
+
+    @property
+    def log_loss(self) -> float:
+        """The blend's mean log loss on the later months of all folds; NaN without any."""
+        log_odds = [fold.blended(self.platt, self.kappa) for fold in self.unseen]
+        losses = [np.logaddexp(0.0, z) - fold.churned * z for z, fold in zip(log_odds, self.unseen, strict=True)]
+        return float(np.concatenate(losses).mean()) if losses else float("nan")
+
+
+def agree(folds: Sequence[FittedFold], recipe: Recipe, weight: float) -> Agreed:
+    """Choose the number of trees that is best for all folds together, then calibration and kappa.
+
+    Parameters
+    ----------
+    folds
+        Each fitted with all trees; of none, the priors hold.
+    recipe
+        Its calibration and blend.
+    weight
+        What one row counts: churned accounts / churned rows.
+    """
+    rounds = best_rounds(np.sum([fold.losses for fold in folds], axis=0)) if folds else 1
+    unseen = [fold.unseen(rounds) for fold in folds]
+    margins, churned = (
+        np.concatenate([getattr(fold, name) for fold in unseen]) if unseen else np.zeros(0)
+        for name in ("margin", "churned")
+    )
+    platt = fit_platt(margins, churned, weight, recipe.calibration)
+    return Agreed(rounds, platt, fit_kappa(unseen, platt, weight, recipe.blend), unseen)
 
 
 def _hazard(
     material: Material,
     folds: Folds,
-    unseen: Sequence[Unseen],
-    platt: Platt,
-    kappa: float,
+    agreed: Agreed,
     weight: float,
     until: np.datetime64 | None,
 ) -> Hazard:
     """Fit the other horizons to what the blend would have said of the later months of each fold."""
     rows = [fold.validate for fold in folds]
-    said = [one.blended(platt, kappa) for one in unseen]
+    said = [one.blended(agreed.platt, agreed.kappa) for one in agreed.unseen]
     told = Told(
         np.concatenate(said) if said else np.zeros(0),
         material.churned_by(np.concatenate(rows) if rows else np.zeros(0, dtype=np.intp), until),
@@ -226,35 +256,58 @@ def _hazard(
     return fit_hazard(material.recipe.labels.horizon_days, told, material.recipe.horizons)
 
 
-class _Staged:
-    """One fold, fitted with all trees."""
+class Prepared:
+    """One fold as every booster meets it: rows judged, scorecard refitted, columns designed.
+
+    `later` holds its later rows, with the scorecard for a margin.
+    """
 
     def __init__(self, material: Material, fold: Fold) -> None:
         vectors, recipe = material.vectors, material.recipe
-        self.churned, learnt = material.churned[fold.validate], material.churned[fold.train]
-        accounts, self.accounts = vectors.account_ids[fold.train], vectors.account_ids[fold.validate]
+        self.churned, accounts = material.churned[fold.train], vectors.account_ids[fold.train]
         before, later = material.judgements(fold.train), material.judgements(fold.validate)
-        scorecard = fit_scorecard(material.prior, before, learnt, accounts, recipe.scorecard)
+        scorecard = fit_scorecard(material.prior, before, self.churned, accounts, recipe.scorecard)
         medians = training_medians(vectors.take(fold.train), material.catalogue.definitions)
-        self.design = design_matrix(vectors.take(fold.validate), medians)
-        self.scorecard, self.coverage = scorecard.log_odds(later), later.coverage
-        self.booster, self.losses = fit_with_losses(
-            design_matrix(vectors.take(fold.train), medians),
-            learnt,
-            scorecard.log_odds(before),
+        self.start, start = scorecard.log_odds(before), scorecard.log_odds(later)
+        self.design = design_matrix(vectors.take(fold.train), medians)
+        self.later_design = design_matrix(vectors.take(fold.validate), medians)
+        self.later = Unseen(
+            material.churned[fold.validate],
+            start,
+            start,
+            later.coverage,
+            vectors.account_ids[fold.validate],
+            Blend(0.0, churned_accounts(accounts, self.churned), _median_coverage(before)),
+        )
+
+    def fitted(self, recipe: BoosterRecipe, seed: int) -> FittedFold:
+        """Return the fold with a booster of all trees."""
+        booster, losses = fit_with_losses(
             self.design,
             self.churned,
-            self.scorecard,
-            recipe.booster,
-            recipe.seed,
+            self.start,
+            self.later_design,
+            self.later.churned,
+            self.later.scorecard,
+            recipe,
+            seed,
         )
-        self.blend = Blend(0.0, churned_accounts(accounts, learnt), _median_coverage(before))
+        return FittedFold(self.later, self.later_design.X, booster, losses)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedFold:
+    """One fold, fitted with all trees: its later rows and their columns, and the loss on them after each tree."""
+
+    later: Unseen
+    X: Floats
+    booster: Any
+    losses: Floats
 
     def unseen(self, rounds: int) -> Unseen:
-        added = self.booster.predict(self.design.X, raw_score=True, num_iteration=rounds)
-        return Unseen(
-            self.churned, self.scorecard + added, self.scorecard, self.coverage, self.accounts, self.blend
-        )
+        """Return what the fold says of its later rows with so many trees."""
+        added = self.booster.predict(self.X, raw_score=True, num_iteration=rounds)
+        return replace(self.later, margin=self.later.scorecard + added)
 
 
 def _median_coverage(judgements: Judgements) -> float:

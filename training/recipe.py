@@ -78,6 +78,16 @@ class BoosterRecipe(Part):
     num_threads: Annotated[int, Field(ge=1, le=64)]
 
 
+class SearchRecipe(Part):
+    """How many boosters are tried on the folds, the recipe's own among them (0: it is taken as it is).
+
+    `seconds`: after so many no further one begins; 0 is no limit.
+    """
+
+    trials: Annotated[int, Field(ge=0, le=1000)]
+    seconds: Annotated[int, Field(ge=0)]
+
+
 class FoldRecipe(Part):
     """How many rolling origins there are inside the training part."""
 
@@ -156,6 +166,7 @@ class Recipe(Part):
     grid: GridRecipe
     scorecard: ScorecardRecipe
     booster: BoosterRecipe
+    search: SearchRecipe
     folds: FoldRecipe
     calibration: CalibrationRecipe
     blend: BlendRecipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,27 +11,32 @@ from features.vectors import Floats, Role, Vectors
 from training.evaluation import row_log_loss
 from training.folds import Folds, Positions
 
-RIDGE_STRENGTHS = (0.001, 0.01, 0.1)  # scikit-learn's C
+RIDGE_STRENGTHS = (0.001, 0.01, 0.1)
 
 
 def ridge_probabilities(
-    vectors: Vectors, churned: Floats, train: Positions, asked: Positions, folds: Folds
+    vectors: Vectors,
+    churned: Floats,
+    train: Positions,
+    asked: Positions,
+    folds: Folds,
+    strengths: Sequence[float] = RIDGE_STRENGTHS,
 ) -> Floats:
     """Return the answers of a ridge logistic regression for the rows `asked`.
 
     Standardised columns, unknown filled with the median beside a column that says so, categories one by one;
-    the strength is the best of three on the folds' later months.
+    the strength (scikit-learn's C) is the one of `strengths` that is best on the folds' later months.
     """
-    strengths = []
-    for strength in RIDGE_STRENGTHS:
+    totals = []
+    for strength in strengths:
         losses = [
             row_log_loss(
                 churned[fold.validate], _ridge(vectors, churned, fold.train, fold.validate, strength)
             ).sum()
             for fold in folds
         ]
-        strengths.append(float(np.sum(losses)))
-    return _ridge(vectors, churned, train, asked, RIDGE_STRENGTHS[int(np.argmin(strengths))])
+        totals.append(float(np.sum(losses)))
+    return _ridge(vectors, churned, train, asked, strengths[int(np.argmin(totals))])
 
 
 def _ridge(vectors: Vectors, churned: Floats, train: Positions, asked: Positions, strength: float) -> Floats:
@@ -56,13 +62,14 @@ def lightgbm_probabilities(
         "num_threads": threads,
         "verbosity": -1,
     }
-    columns = _model_columns(vectors)
+    columns = model_columns(vectors)
     data = lightgbm.Dataset(vectors.values[train][:, columns], label=churned[train])
     booster = lightgbm.train(parameters, data, num_boost_round=100)
     return np.asarray(booster.predict(vectors.values[asked][:, columns]), dtype=np.float64)
 
 
-def _model_columns(vectors: Vectors) -> list[int]:
+def model_columns(vectors: Vectors) -> list[int]:
+    """Return the places of the columns that everyone in a contest learns from."""
     return [
         place
         for place, column in enumerate(vectors.contract.columns)
@@ -75,7 +82,7 @@ class _Table:
 
     def __init__(self, vectors: Vectors, train: Positions) -> None:
         contract, self.values = vectors.contract, vectors.values
-        places = _model_columns(vectors)
+        places = model_columns(vectors)
         self.numbers = [p for p in places if contract.columns[p].kind != "category"]
         self.categories = [p for p in places if contract.columns[p].kind == "category"]
         self.codes = {p: np.arange(len(contract.columns[p].codebook)) for p in self.categories}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -22,13 +23,14 @@ from training.gates import Gate
 from training.horizons import HorizonProof, prove_horizons
 from training.probes import changed_columns, known_in_spite, most_telling, sample_at, shuffled
 from training.recipe import Recipe
+from training.search import Found, Progress, search
 
 RECHECKED_ACCOUNTS = 200
 TOO_SHORT = "the history is too short to set months apart that nothing has learnt from."
 
 # Rebuilds the vectors of some accounts at one date from data that end there.
 Rebuild = Callable[[Sequence[str], np.datetime64], Vectors]
-Stage = Callable[[str], None]
+Stage = Callable[[str], Progress]  # what it returns is called with (done, in all)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Proof:
     snapshots
         What it was trained and judged on.
     material
-        The rows, the catalogue, the prior and the recipe.
+        The rows, the catalogue, the prior and the recipe: where there was a search, the one that it found.
+    search
+        None where the recipe asked for none.
     split
         What learnt and what judged.
     proven
@@ -63,6 +67,7 @@ class Proof:
 
     snapshots: Snapshots
     material: Material
+    search: Found | None
     split: Split
     proven: Fit
     contest: Contest | None
@@ -82,6 +87,7 @@ def train(
     yearly_churn: float | None = None,
     rebuild: Rebuild | None = None,
     stage: Stage | None = None,
+    searches: Path | None = None,
 ) -> Proof:
     """Train and prove a model.
 
@@ -99,6 +105,8 @@ def train(
         Computes vectors again from data that end at their date (gate G09); None where there are no tables.
     stage
         Told what begins.
+    searches
+        Folder in which the trials of a search are kept, so that one that was interrupted goes on; None: nowhere.
 
     Raises
     ------
@@ -107,12 +115,17 @@ def train(
     ContractMismatchError
         The vectors were made by other definitions.
     """
-    tell = stage or (lambda _: None)
+    tell = stage or (lambda _: lambda _done, _total: None)
     refuse_other_labels(snapshots, recipe, catalogue)
     rule = rule_of(recipe, catalogue) if snapshots.labelled is None else snapshots.labelled.rule
     material = material_of(snapshots, catalogue, recipe, yearly_churn)
     vectors, churned = material.vectors, material.churned
     split = split_final_block(vectors.as_of, churned, recipe.window_days, recipe.grid.final_months)
+    found = None
+    if recipe.search.trials:
+        progress = tell("search on the months before the final block")
+        found = search(material, split.train, folder=searches, progress=progress)
+        material = replace(material, recipe=found.recipe)
     tell("fit on the months before the final block")
     proven = fit(material, split.train, until=split.first_final if len(split.final) else None)
     contest, horizons = None, list[HorizonProof]()
@@ -128,9 +141,9 @@ def train(
     registered = replace(registered, hazard=registered.hazard.with_proven([h.days for h in horizons if h.holds]))
     verdict = _verdict(contest, gates)
     card = model_card(snapshots, rule, material, split, proven, registered, contest, horizons, gates, verdict)
-    bundle = replace(registered.bundle(material, card), recipe=recipe.to_toml(remark=rule.text))
+    bundle = replace(registered.bundle(material, card), recipe=material.recipe.to_toml(remark=rule.text))
     proved = (split, proven, contest, tuple(horizons), tuple(gates), verdict)
-    return Proof(snapshots, material, *proved, registered, bundle, rule)
+    return Proof(snapshots, material, found, *proved, registered, bundle, rule)
 
 
 def material_of(
