@@ -39,6 +39,7 @@ def model_card(
         list(_counted(snapshots, rule)),
         list(_figures(contest)),
         list(_other_horizons(registered, horizons)),
+        list(_origins(proven)),
         ["## Gates", "", *_gate_lines(gates)],
         list(_rests_on(material, registered)),
         list(_limits(snapshots, material)),
@@ -155,6 +156,29 @@ def _figures(contest: Contest | None) -> Iterator[str]:
         said = "not known" if share is None else f"{share:.0%}"
         yield ""
         yield f"Churned accounts that did not stand at healthy {days} days before: {said}."
+
+
+def _origins(proven: Fit) -> Iterator[str]:
+    yield "## Rolling origins"
+    yield ""
+    if not proven.origins:
+        yield "The history is too short for any."
+        return
+    apart = "apart in time" if proven.across_time else "apart by account, since the history is short"
+    yield (
+        f"Before the final block, {apart}; calibration and kappa were chosen on these months, all pooled. "
+        "Log loss of the months that judge:"
+    )
+    yield ""
+    names = ("base rate", "scorecard", "booster", "blend", "AUC")
+    yield f"| months | churned accounts learnt from | churned accounts | {' | '.join(names)} |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for one in proven.origins:
+        losses = " | ".join(f"{one.log_loss[name]:.4f}" for name in ("base_rate", "scorecard", "booster", "blend"))
+        yield (
+            f"| {one.first} to {one.last} | {one.learnt_from} | {one.churned_accounts} | {losses} | "
+            f"{_or_dash(one.auc)} |"
+        )
 
 
 def _other_horizons(registered: Fit, horizons: Sequence[HorizonProof]) -> Iterator[str]:

@@ -306,6 +306,7 @@ def _as_json(proof: Proof, registered: Registered, *, promoted: bool) -> dict[st
         "final_dates": [] if contest is None else sorted({str(day)[:10] for day in contest.block.as_of}),
         "bands": [] if contest is None else [[b.band, b.snapshots, b.churned] for b in contest.bands],
         "intervals": None if contest is None or contest.intervals is None else asdict(contest.intervals),
+        "origins": [one.to_dict() for one in proof.proven.origins],
         "horizons": [one.to_dict() for one in proof.horizons],
         "not_healthy_before": {} if contest is None else dict(contest.not_healthy_before),
     }

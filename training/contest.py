@@ -85,7 +85,7 @@ def hold_contest(material: Material, fitted: Fit, split: Split, event_at: npt.ND
     folds = material.folds(split.train)
     probabilities = {
         "base_rate": np.full(len(split.final), fitted.base_rate),
-        "scorecard_prior": sigmoid(material.prior.log_odds(material.judgements(split.final))),
+        "scorecard_prior": sigmoid(material.prior.log_odds(material.severities.take(split.final))),
         "scorecard": answers.scorecard_probability,
         "ridge": ridge_probabilities(material.vectors, churned, split.train, split.final, folds),
         "lightgbm_defaults": lightgbm_probabilities(
