@@ -122,7 +122,9 @@ def _figures(contest: Contest | None) -> Iterator[str]:
     dates = np.unique(block.as_of)
     yield (
         f"Final block: {len(block):,} snapshots of {block.accounts:,} accounts, {_day(dates[0])} to "
-        f"{_day(dates[-1])}; {block.churned_accounts:,} accounts churned. Intervals are over accounts."
+        f"{_day(dates[-1])}; {block.churned_accounts:,} accounts churned. Intervals are over accounts. The run's "
+        "evaluation report (report/report.html beside this card in MLflow) has calibration, lift, segments, lead "
+        "times and the signal register."
     )
     yield ""
     yield "| | log loss | | AUC | | Brier | ECE | PR-AUC | lift | precision | ARR caught |"

@@ -10,9 +10,9 @@ import numpy as np
 from features.vectors import Floats
 from models.numbers import log_odds_of
 from training.contest import Contest, block_of
-from training.evaluation import Interval
 from training.fitting import Fit, Material
 from training.folds import Split
+from training.resampling import Interval
 
 
 @dataclass(frozen=True, slots=True)
