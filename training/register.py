@@ -189,15 +189,25 @@ def ended_stays(accounts: npt.NDArray[np.object_], as_of: Times, event_at: Times
     >>> stays.rows.tolist(), stays.starts.tolist(), stays.days.tolist()
     ([0, 1], [0], [45, 14])
     """
-    rows = np.flatnonzero(as_of < event_at)  # a comparison with NaT is False
+    rows = np.flatnonzero(_before_the_end(as_of, event_at))
     names, codes = np.unique(accounts[rows], return_inverse=True)
     order = np.lexsort((as_of[rows], event_at[rows], codes))
     rows, codes = rows[order], codes[order]
     ends = event_at[rows]
-    new = (codes[1:] != codes[:-1]) | (ends[1:] != ends[:-1])
-    starts = np.flatnonzero(np.r_[True, new]) if len(rows) else np.zeros(0, dtype=np.intp)
+    starts = np.flatnonzero(_another_stay(codes, ends))
     days = (ends - as_of[rows]).astype("timedelta64[D]").astype(np.int32)
     return Stays(rows, starts, days, names[codes[starts]])
+
+
+def _before_the_end(as_of: Times, event_at: Times) -> Flags:
+    return as_of < event_at  # a comparison with NaT is False
+
+
+def _another_stay(account: Positions, ends: Times) -> Flags:
+    """Mark where ordered rows pass to another stay than that of the row before."""
+    new = np.ones(len(ends), dtype=bool)
+    new[1:] = (account[1:] != account[:-1]) | (ends[1:] != ends[:-1])
+    return new
 
 
 def lead_times(fired: Flags, stays: Stays, bootstrap: Mapping[str, Any]) -> list[LeadTime]:
