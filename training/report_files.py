@@ -17,7 +17,7 @@ from training.report_text import Document, document
 
 TEMPLATES = Path(__file__).with_name("templates")
 # What Markdown would read as more than text; an underscore inside a word is none.
-_SPECIAL = re.compile(r"([\\`*\[\]<>|]|^[#+-](?=\s)|(?<!\w)_|_(?!\w))")
+_SPECIAL = re.compile(r"([\\`*\[\]<>|&]|^[#+-](?=\s)|(?<!\w)_|_(?!\w))")
 
 
 def write_report(report: Report, folder: Path) -> Path:

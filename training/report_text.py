@@ -311,7 +311,7 @@ def _segment(segment: Segment) -> tuple[str, ...]:
 
 
 def _value(segment: Segment) -> str:
-    return "(unknown)" if segment.value is None else segment.value.replace("_", " ")
+    return "(unknown)" if segment.value is None else segment.value
 
 
 def _lead(report: Report) -> Iterator[Piece]:

@@ -72,6 +72,13 @@ def test_train_from_tables_registers_a_version_and_says_what_was_learnt(demo: Pa
     assert next((home / "mlruns").rglob("recipe.toml")).read_text().startswith(f"# Label definition {name}.\n")
     assert gates["G09"]["verdict"] == gates["G08"]["verdict"] == gates["G07"]["verdict"] == "pass"
     assert answer["verdict"]
+    assert Path(answer["report"]) == home / "reports" / "1" / "report.html"
+    report = Path(answer["report"]).with_suffix(".md").read_text()
+    assert (
+        f"| blend | scorecard and booster together: what is served | {answer['contest']['blend']['log_loss']:.4f}"
+        in report
+    )
+    assert "stays that ended with notice or churn" in report
     assert not (home / "champion").exists()
 
 
@@ -100,6 +107,7 @@ def test_a_file_of_snapshots_trains_the_same_way_and_promotion_is_refused_by_a_g
     assert result.exit_code == 1
     assert "G01" in result.output
     assert "is not promoted" in result.output
+    assert f"Report: {home / 'reports' / '1' / 'report.html'}" in result.output
     assert not (home / "champion").exists()
 
 
