@@ -212,8 +212,9 @@ class Block:
 
     def _ranking_intervals(self, probability: Floats) -> tuple[Interval | None, Interval | None]:
         """Return those of AUC and average precision."""
-        ranked = _Ranked(probability)
-        drawn = np.array([ranked.figures(self.churned, times[self.account]) for times in self.draws.times])
+        ranked = _Ranked(self.churned, probability)
+        account = self.account[ranked.order]
+        drawn = np.array([ranked.figures(times[account]) for times in self.draws.times])
         return self.draws.interval(drawn[:, 0]), self.draws.interval(drawn[:, 1])
 
     def _lift_interval(self, chosen: npt.NDArray[np.bool_] | None) -> Interval | None:
@@ -266,7 +267,7 @@ def auc(churned: Floats, ranking: Floats) -> float | None:
     >>> auc(np.array([0.0, 0.0]), np.array([0.1, 0.3])) is None
     True
     """
-    area, _ = _Ranked(ranking).figures(churned, np.ones(len(churned)))
+    area, _ = _Ranked(churned, ranking).figures(np.ones(len(churned)))
     return None if np.isnan(area) else area
 
 
@@ -276,29 +277,42 @@ def average_precision(churned: Floats, ranking: Floats) -> float | None:
     >>> average_precision(np.array([1.0, 0.0]), np.array([0.9, 0.1]))
     1.0
     """
-    _, area = _Ranked(ranking).figures(churned, np.ones(len(churned)))
+    _, area = _Ranked(churned, ranking).figures(np.ones(len(churned)))
     return None if np.isnan(area) else area
 
 
 class _Ranked:
     """An order of rows, worked out once and used for many weightings; ties stand or fall together."""
 
-    def __init__(self, ranking: Floats) -> None:
+    def __init__(self, churned: Floats, ranking: Floats) -> None:
         self.order = np.argsort(ranking, kind="stable")
-        ordered = ranking[self.order]
-        self.starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        ordered, happened = ranking[self.order], churned[self.order]
+        self.stayed = 1.0 - happened
+        self.hit = np.flatnonzero(happened == 1)  # a churned row each
+        self.low = np.searchsorted(ordered, ordered[self.hit], side="left")  # where its ties begin, and end
+        self.high = np.searchsorted(ordered, ordered[self.hit], side="right")
+        self.first = np.searchsorted(self.hit, self.low)
 
-    def figures(self, churned: Floats, weights: Floats) -> tuple[float, float]:
-        """Return AUC and average precision; NaN where there is one class only, or nobody churned."""
-        weighted, happened = weights[self.order], churned[self.order]
-        positive = np.add.reduceat(weighted * happened, self.starts)
-        negative = np.add.reduceat(weighted * (1 - happened), self.starts)
-        churn, stay = float(positive.sum()), float(negative.sum())
-        below = np.cumsum(negative) - negative / 2
-        area = float(positive @ below) / (churn * stay) if churn * stay > 0 else float("nan")
-        found, passed = np.cumsum(positive[::-1])[::-1], np.cumsum(negative[::-1])[::-1]
+    def figures(self, weights: Floats) -> tuple[float, float]:
+        """Return AUC and average precision; NaN where there is one class only, or nobody churned.
+
+        `weights`, shape (n,), stand in the order of the ranking. Sums are no products of vectors: on a busy
+        machine BLAS, with its threads, took six times as long.
+        """
+        positive = weights[self.hit]
+        staying, leaving = _cumulated(weights * self.stayed), _cumulated(positive)
+        churn, stay = leaving[-1], staying[-1]
+        if churn == 0:
+            return float("nan"), float("nan")
+        below = (staying[self.low] + staying[self.high]) / 2
+        found, passed = churn - leaving[self.first], stay - staying[self.low]
         precision = found / np.where(found + passed > 0, found + passed, 1.0)
-        return area, float(positive @ precision) / churn if churn > 0 else float("nan")
+        area = float((positive * below).sum() / (churn * stay)) if stay > 0 else float("nan")
+        return area, float((positive * precision).sum() / churn)
+
+
+def _cumulated(values: Floats) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(values)])
 
 
 def expected_calibration_error(churned: Floats, probability: Floats) -> float:
