@@ -169,13 +169,12 @@ def _other_horizons(registered: Fit, horizons: Sequence[HorizonProof]) -> Iterat
         if days == registered.hazard.days:
             continue
         one = found.get(days, HorizonProof(days, 0, 0, 0))
-        verdict = {None: "cannot be judged: extrapolated", True: "holds", False: "does not hold"}[one.holds]
         figures = [one.log_loss, one.base_log_loss, one.auc]
         shares = ["–" if share is None else f"{share:.2%}" for share in (one.said, one.happened)]
         yield (
             f"| {days} | {one.snapshots:,} snapshots on {one.dates} dates | {one.churned_accounts} | "
             f"{' | '.join(shares)} | {' | '.join(_or_dash(figure) for figure in figures)} | "
-            f"{verdict} |"
+            f"{one.verdict} |"
         )
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from training.contest import BandRow, Contest, EarlyWarning
 from training.evaluation import Difference, Floats, Group, Scores
 from training.gates import Gate
+from training.horizons import HorizonProof
 from training.register import Register, register_of
 from training.resampling import Interval
 from training.segments import Segment, segments_of
@@ -86,8 +87,8 @@ class FinalBlock:
         Share of the snapshots whose yearly value is known.
     capacity_share
         Of the accounts, that the team can work at one time.
-    bands, early, segments
-        As their classes say.
+    bands, early, segments, horizons
+        As their classes say; `horizons` are all but the one that the rest is about.
     """
 
     snapshots: int
@@ -105,6 +106,7 @@ class FinalBlock:
     bands: tuple[BandRow, ...]
     early: Mapping[int, EarlyWarning]
     segments: tuple[Segment, ...]
+    horizons: tuple[HorizonProof, ...]
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ def _final(proof: Proof, contest: Contest) -> FinalBlock:
         segments=segments_of(
             proof.material.vectors.take(proof.split.final), block, blend, proof.material.recipe.segments
         ),
+        horizons=proof.horizons,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.gates import refusals
+from training.horizons import HorizonProof
 from training.plots import plots_of
 from training.recipe import RegisterRecipe
 from training.register import LeadTime, RegisterRow, Verdict, kept_by_chance
@@ -115,6 +116,7 @@ def _on_the_final_block(report: Report) -> list[tuple[str, str, Callable[[], Ite
         ("lift", "Whether it finds those who leave", lambda: _lift(final)),
         ("bands", "Churn per band", lambda: _bands(final)),
         ("segments", "Segments", lambda: _segments(report, final)),
+        ("horizons", "Other horizons", lambda: _horizons(report, final)),
     ]
 
 
@@ -312,6 +314,48 @@ def _segment(segment: Segment) -> tuple[str, ...]:
 
 def _value(segment: Segment) -> str:
     return "(unknown)" if segment.value is None else segment.value
+
+
+def _horizons(report: Report, final: FinalBlock) -> Iterator[Piece]:
+    if not final.horizons:
+        yield Text("There is no other horizon.")
+        return
+    yield Text(
+        f"All above is about {report.recipe.labels.horizon_days} days. Each other horizon is judged on those "
+        "snapshots of the final block whose longer or shorter window was over when the history ended; where too "
+        "few accounts churned there, it cannot be judged, and its probabilities are marked as extrapolated in "
+        "every answer."
+    )
+    yield Table(
+        "The other horizons",
+        (
+            "days",
+            "snapshots",
+            "churned accounts",
+            "said",
+            "churned minus said",
+            "log loss",
+            "base rate",
+            "AUC",
+            "verdict",
+        ),
+        tuple(_horizon(one) for one in final.horizons),
+    )
+
+
+def _horizon(one: HorizonProof) -> tuple[str, ...]:
+    gap = None if one.said is None or one.happened is None else one.happened - one.said
+    return (
+        str(one.days),
+        f"{one.snapshots:,} on {one.dates} dates",
+        f"{one.churned_accounts:,}",
+        _number(one.said, "{:.2%}"),
+        _with(_number(gap, "{:+.2%}"), one.gap, "{:+.2%}"),
+        _with(_number(one.log_loss, "{:.4f}"), one.log_loss_interval, "{:.4f}"),
+        _number(one.base_log_loss, "{:.4f}"),
+        _with(_number(one.auc), one.auc_interval, "{:.3f}"),
+        one.verdict,
+    )
 
 
 def _lead(report: Report) -> Iterator[Piece]:

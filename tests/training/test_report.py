@@ -206,6 +206,10 @@ def test_the_numbers_shown_are_those_found(report: Report) -> None:
         cells = shown(said, f"Verdict: {row.verdict}")[f"{report.names[row.id]} ({row.id})"]
         assert cells[0].startswith(f"{row.lift:.2f} (")
         assert cells[-1] == row.reason
+    horizons = shown(said, "The other horizons")
+    for one in final.horizons:
+        assert horizons[str(one.days)][-1] == one.verdict
+        assert (horizons[str(one.days)][2] == "–") == (one.said is None)
     firsts = shown(said, "Days from the first sign of the stay to notice or churn")
     assert firsts["any sign"][0].startswith(f"{report.register.firsts['any sign'].median_days:.0f} (")
 
@@ -216,6 +220,7 @@ def test_bands_and_contest_are_those_of_the_run(report: Report, proof: Proof) ->
     assert report.final.scores == proof.contest.scores
     assert report.final.bands == proof.contest.bands
     assert sum(band.snapshots for band in report.final.bands) == len(proof.contest.block)
+    assert report.final.horizons == proof.horizons
     assert report.final.blend_minus["ridge"] == proof.contest.difference("blend", "ridge")
     for band in report.final.bands:
         if band.churned is not None:
