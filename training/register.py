@@ -93,7 +93,7 @@ class RegisterRow:
         How early it came.
     late_share
         Of the churn that it foretold beyond the base rate, the share that came within ``confirming_days``. None
-        where it foretold none beyond chance, or moments are not known.
+        where it foretold none beyond chance, where it is dropped, and where moments are not known.
     role
         By `late_share`. A sign that fires now and then on anybody has its first firing of a long stay early
         whatever it means, so lead time cannot say it.
@@ -366,7 +366,7 @@ def _row(material: Material, lifts: _Lifts, sign: int, lead: LeadTime) -> Regist
         interval=interval,
     )
     verdict, reason = evidence.verdict(how)
-    late = lifts.late_share(sign) if evidence.foretells(how) else None
+    late = lifts.late_share(sign) if evidence.foretells(how) and verdict is not Verdict.DROP else None
     signal = material.catalogue.definitions.signals.get(column.name)
     return RegisterRow(
         id=column.name,

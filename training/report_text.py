@@ -402,11 +402,14 @@ def _register(report: Report) -> Iterator[Piece]:
     if "register" in plots_of(report):
         yield Picture("register", PICTURES["register"])
     for verdict in Verdict:
-        rows = [row for row in register.rows if row.verdict is verdict]
+        rows = [row for row in register.rows if row.verdict is verdict and row.coverage > 0]
         if rows:
             yield _register_table(report, verdict, sorted(rows, key=_by_lift))
         else:
             yield Text(f"Verdict {verdict}: none.")
+    unknown = ", ".join(report.names[row.id] for row in register.rows if row.coverage == 0)
+    if unknown:
+        yield Text(f"To be watched too, since they were never known: {unknown}.")
     interval = report.recipe.evaluation.interval
     yield Text(
         f"Of {len(register.rows)} signs, {sum(row.verdict is Verdict.KEEP for row in register.rows)} are kept. "

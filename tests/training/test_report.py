@@ -266,6 +266,16 @@ def test_from_a_file_no_lead_time_is_told_and_the_reason_is(proof: Proof, tmp_pa
     assert not (tmp_path / "lead_time.png").exists()
 
 
+def test_signs_that_were_never_known_are_named_in_a_sentence_and_fill_no_table(report: Report) -> None:
+    rows = tuple(
+        replace(row, coverage=0.0, lift=None, interval=None) if row.id == "nps_score" else row
+        for row in report.register.rows
+    )
+    said = document(replace(report, register=replace(report.register, rows=rows)))
+    assert "never known: NPS." in text_of(said, "register")
+    assert not [row for table in tables_of(said) for row in table if row[0] == "NPS (nps_score)"]
+
+
 def test_small_segments_are_named_with_the_reason_and_without_figures(report: Report) -> None:
     assert report.final is not None
     small = Segment("plan", "gold", 9, 3, 1, None, "3 accounts; wanted are 20")
