@@ -298,3 +298,23 @@ def test_a_history_too_short_to_prove_anything_gives_a_report_that_says_so(quick
 
 def test_where_nobody_churned_no_share_of_them_is_made_up() -> None:
     assert np.isnan(found_in_order(np.zeros(3), np.array([0.1, 0.2, 0.3]))).all()
+
+
+def test_a_final_block_without_churn_gives_dashes_and_no_made_up_figures(quick: Recipe, tmp_path: Path) -> None:
+    made = a_company(accounts=150, months=12, level=-3.0)
+    last = np.unique(made.vectors.as_of[~np.isnan(made.churned)])[-3:]
+    nobody = np.where(np.isin(made.vectors.as_of, last) & (made.churned == 1), 0.0, made.churned)
+    recipe = quick.model_copy(update={"grid": quick.grid.model_copy(update={"final_months": 3})})
+    found = report_of(train(replace(snapshots_of(made), churned=nobody), made.catalogue, recipe))
+    said = document(found)
+    assert found.final is not None
+    assert found.final.churned_accounts == 0
+    assert shown(said, "Log loss and ranking")["blend"][3:] == ["–", "–"]
+    assert shown(said, "At the team's capacity")["blend"][0] == "–"
+    assert shown(said, "Share of churned snapshots found, the highest probability first")["blend"] == ["–"] * 5
+    happened = [
+        cells[2] for cells in shown(said, "The blend, in ten groups of equal size by what it said").values()
+    ]
+    assert all(cell.startswith("0.00% (0.00% to ") for cell in happened)
+    assert not any(cell.endswith("to 0.00%)") for cell in happened)
+    Page(write_report(found, tmp_path).read_text(encoding="utf-8"))
