@@ -49,10 +49,10 @@ def _drawn(draw: Callable[[Any], None], path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(6.5, 4.5), dpi=100, layout="constrained")
     draw(figure)
-    figure.savefig(path, dpi=100, metadata={"Software": None})
+    # Not by `savefig`, which draws everything twice.
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
     return path
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from matplotlib.image import imread
 
@@ -18,8 +20,8 @@ from tests.training.conftest import snapshots_of
 from tests.training.fabricated import Made, a_company
 from training.recipe import Recipe
 from training.report import Report, found_in_order, report_of
-from training.report_files import write_report
-from training.report_text import Bullets, Document, Picture, Table, Text, document
+from training.report_files import as_html, as_markdown, write_report
+from training.report_text import Bullets, Document, Picture, Section, Table, Text, document
 from training.run import Proof, train
 from training.segments import Segment
 
@@ -249,6 +251,17 @@ def test_a_companys_own_texts_stay_texts(report: Report, tmp_path: Path, value: 
     assert not found.all("script")
     assert found.tables == content
     assert tables_of_markdown((tmp_path / "report.md").read_text(encoding="utf-8")) == content
+
+
+@given(
+    cell=st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" \n|\\*_`<&[]#-!~"), max_size=20)
+)
+@example(cell="# 1. - + > a_b_ *c* \\| `d` &amp; <e> [f](g) ![h](i)")
+def test_any_text_of_a_company_is_shown_as_it_is(cell: str) -> None:
+    said = Document("t", cell, (Section("s", cell, (Text(cell), Table("c", ("name", cell), (("x", cell),)))),))
+    as_it_is = " ".join(cell.split())
+    assert tables_of_markdown(as_markdown(said))[0] == [["name", as_it_is], ["x", as_it_is]]
+    assert Page(as_html(said, {})).tables == [[["name", cell], ["x", cell]]]
 
 
 def text_of(said: Document, section: str) -> str:
