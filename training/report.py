@@ -16,6 +16,7 @@ from training.contest import BandRow, Contest, EarlyWarning
 from training.evaluation import Difference, Floats, Group, Scores
 from training.gates import Gate
 from training.horizons import HorizonProof
+from training.intervals import IntervalCheck
 from training.register import Register, register_of
 from training.resampling import Interval
 from training.segments import Segment, segments_of
@@ -87,6 +88,8 @@ class FinalBlock:
         Share of the snapshots whose yearly value is known.
     capacity_share
         Of the accounts, that the team can work at one time.
+    intervals
+        Whether the intervals of the probabilities hold; None where nobody churned.
     bands, early, segments, horizons
         As their classes say; `horizons` are all but the one that the rest is about.
     """
@@ -103,6 +106,7 @@ class FinalBlock:
     order_found: Mapping[str, Floats]
     arr_known: float
     capacity_share: float
+    intervals: IntervalCheck | None
     bands: tuple[BandRow, ...]
     early: Mapping[int, EarlyWarning]
     segments: tuple[Segment, ...]
@@ -190,6 +194,7 @@ def _final(proof: Proof, contest: Contest) -> FinalBlock:
         order_found={name: found_in_order(block.churned, contest.probabilities[name]) for name in SHOWN},
         arr_known=float((~np.isnan(block.arr)).mean()),
         capacity_share=block.capacity_share,
+        intervals=contest.intervals,
         bands=contest.bands,
         early=contest.early,
         segments=segments_of(

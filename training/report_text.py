@@ -184,6 +184,7 @@ def _calibration(final: FinalBlock) -> Iterator[Piece]:
             for place, group in enumerate(final.reliability["blend"], 1)
         ),
     )
+    yield Text(_intervals_hold(final))
     yield Table(
         "Errors of probability",
         ("contestant", "Brier", "expected calibration error"),
@@ -195,6 +196,18 @@ def _calibration(final: FinalBlock) -> Iterator[Piece]:
             )
             for name, s in final.scores.items()
         ),
+    )
+
+
+def _intervals_hold(final: FinalBlock) -> str:
+    check = final.intervals
+    if check is None:
+        return "Whether the intervals of the probabilities hold cannot be said: nobody churned."
+    return (
+        f"The 90% interval that each probability comes with: in {check.held} of {check.bins} bins the share that "
+        f"churned lies in it, chance allowed for; its mean half-width is {check.half_width:.2f} log-odds. Its "
+        f"misses ({check.chi_squared:.1f}, up to {check.limit:.1f} is chance) say that it "
+        + ("holds." if check.holds else "does not hold.")
     )
 
 

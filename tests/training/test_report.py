@@ -223,6 +223,9 @@ def test_bands_and_contest_are_those_of_the_run(report: Report, proof: Proof) ->
     assert report.final.bands == proof.contest.bands
     assert sum(band.snapshots for band in report.final.bands) == len(proof.contest.block)
     assert report.final.horizons == proof.horizons
+    check = proof.contest.intervals
+    assert check is not None
+    assert f"in {check.held} of {check.bins} bins" in text_of(document(report), "calibration")
     assert report.final.blend_minus["ridge"] == proof.contest.difference("blend", "ridge")
     for band in report.final.bands:
         if band.churned is not None:
@@ -324,6 +327,7 @@ def test_a_final_block_without_churn_gives_dashes_and_no_made_up_figures(quick: 
     assert found.final.churned_accounts == 0
     assert shown(said, "Log loss and ranking")["blend"][3:] == ["–", "–"]
     assert shown(said, "At the team's capacity")["blend"][0] == "–"
+    assert "hold cannot be said: nobody churned" in text_of(said, "calibration")
     assert shown(said, "Share of churned snapshots found, the highest probability first")["blend"] == ["–"] * 5
     happened = [
         cells[2] for cells in shown(said, "The blend, in ten groups of equal size by what it said").values()
