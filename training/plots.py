@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +20,13 @@ MARKS = {Verdict.KEEP: ("#0072B2", "o"), Verdict.WATCH: ("#6B6B6B", "s"), Verdic
 GREY = "#6B6B6B"
 
 
-def draw_plots(report: Report, folder: Path) -> list[Path]:
-    """Draw what the report has figures for into `folder`, as PNG; return their paths.
+def draw_plots(report: Report) -> dict[str, bytes]:
+    """Draw what the report has figures for; return each picture by name, as PNG.
 
-    ``register.png`` always; ``contest``, ``reliability``, ``lift`` and ``bands`` where months were set apart to
-    judge by; ``lead_time`` where moments of notice or churn are known. The same report gives the same bytes.
+    ``register`` always; ``contest``, ``reliability``, ``lift`` and ``bands`` where months were set apart to judge
+    by; ``lead_time`` where moments of notice or churn are known. The same report gives the same bytes.
     """
-    return [_drawn(draw, folder / f"{name}.png") for name, draw in plots_of(report).items()]
+    return {name: _drawn(draw) for name, draw in plots_of(report).items()}
 
 
 def plots_of(report: Report) -> Mapping[str, Callable[[Any], None]]:
@@ -45,15 +45,16 @@ def plots_of(report: Report) -> Mapping[str, Callable[[Any], None]]:
     return found
 
 
-def _drawn(draw: Callable[[Any], None], path: Path) -> Path:
+def _drawn(draw: Callable[[Any], None]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.5, 4.5), dpi=100, layout="constrained")
     draw(figure)
+    picture = io.BytesIO()
     # Not by `savefig`, which draws everything twice.
-    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
-    return path
+    FigureCanvasAgg(figure).print_png(picture, metadata={"Software": None})
+    return picture.getvalue()
 
 
 def _contest(final: FinalBlock, figure: Any) -> None:

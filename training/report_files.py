@@ -7,6 +7,7 @@ import functools
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
@@ -20,28 +21,32 @@ TEMPLATES = Path(__file__).with_name("templates")
 _SPECIAL = re.compile(r"([\\`*\[\]<>|&]|^[#+-](?=\s)|(?<!\w)_|_(?!\w))")
 
 
-def write_report(report: Report, folder: Path) -> Path:
-    """Write the report into `folder`, which is made; return the path of ``report.html``.
+def report_files(report: Report) -> dict[str, bytes]:
+    """Return the report's files by name; the same report gives the same bytes.
 
     The HTML holds its pictures and style and needs nothing beside it; the Markdown refers to the pictures
-    beside it. The same report gives the same bytes.
+    beside it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = {path.stem: _data_uri(path) for path in draw_plots(report, folder)}
-    said, page = document(report), folder / "report.html"
-    (folder / "report.md").write_text(as_markdown(said), encoding="utf-8")
-    page.write_text(as_html(said, pictures), encoding="utf-8")
-    return page
+    pictures, said = draw_plots(report), document(report)
+    addresses = {name: _data_uri(picture) for name, picture in pictures.items()}
+    return {
+        "report.html": as_html(said, addresses).encode(),
+        "report.md": as_markdown(said).encode(),
+        **{f"{name}.png": picture for name, picture in pictures.items()},
+    }
 
 
-def keep_report(written: Path, folder: Path) -> Path:
-    """Copy a written report to `folder`, whole or not at all, in the place of what was there; return `folder`."""
+def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
+    """Write files into `folder`, all or none, in the place of what was there; return `folder`."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    whole = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    shutil.copytree(written, whole, dirs_exist_ok=True)
-    if folder.exists():
-        shutil.rmtree(folder)
-    return whole.replace(folder)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        whole = Path(scratch) / folder.name
+        whole.mkdir()
+        for name, content in files.items():
+            (whole / name).write_bytes(content)
+        if folder.exists():
+            shutil.rmtree(folder)
+        return whole.replace(folder)
 
 
 def as_markdown(said: Document) -> str:
@@ -76,5 +81,5 @@ def _prose(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _data_uri(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode()

@@ -87,11 +87,17 @@ class Tracking:
         and the bundle as a model that answers through :func:`models.decision.decide`. The report also lies in
         ``reports/VERSION`` of the home.
         """
+        # Not above: this file is what MLflow runs where a model answers, and nothing there draws reports.
+        from training.report import report_of
+        from training.report_files import report_files, write_files
+
+        report = report_files(report_of(proof))
         with self._mlflow() as mlflow, tempfile.TemporaryDirectory(prefix="keepsight-run-") as scratch:
             experiment = self._experiment(mlflow)
             with mlflow.start_run(experiment_id=experiment) as run:
                 _log_figures(mlflow, proof)
                 _log_files(mlflow, proof, Path(scratch))
+                mlflow.log_artifacts(str(write_files(report, Path(scratch) / "report")), "report")
                 model = _log_model(mlflow, proof, Path(scratch))
             client = mlflow.MlflowClient()
             _ensure_registered_model(client)
@@ -99,9 +105,7 @@ class Tracking:
                 MODEL, source=model.model_uri, run_id=run.info.run_id, model_id=model.model_id, tags=_tags(proof)
             )
             client.set_registered_model_alias(MODEL, CHALLENGER, version.version)
-            from training.report_files import keep_report
-
-            kept = keep_report(Path(scratch) / "report", self.folder / "reports" / str(version.version))
+            kept = write_files(report, self.folder / "reports" / str(version.version))
             return Registered(run.info.run_id, int(version.version), kept)
 
     def promote(self, version: int) -> Path:
@@ -254,11 +258,6 @@ def _log_files(mlflow: Any, proof: Proof, scratch: Path) -> None:
     mlflow.log_dict([one.to_dict() for one in proof.gates], "gates.json")
     if proof.contest is not None:
         mlflow.log_dict({n: s.to_dict() for n, s in proof.contest.scores.items()}, "contest.json")
-    # Not above: this file is what MLflow runs where a model answers, and nothing there draws reports.
-    from training.report import report_of
-    from training.report_files import write_report
-
-    mlflow.log_artifacts(str(write_report(report_of(proof), scratch / "report").parent), "report")
 
 
 def _log_model(mlflow: Any, proof: Proof, scratch: Path) -> Any:

@@ -20,7 +20,7 @@ from tests.training.conftest import snapshots_of
 from tests.training.fabricated import Made, a_company
 from training.recipe import Recipe
 from training.report import Report, found_in_order, report_of
-from training.report_files import as_html, as_markdown, write_report
+from training.report_files import as_html, as_markdown, report_files, write_files
 from training.report_text import Bullets, Document, Picture, Section, Table, Text, document
 from training.run import Proof, train
 from training.segments import Segment
@@ -101,9 +101,13 @@ def report(proof: Proof, company: Made) -> Report:
     return report_of(dated(proof, company))
 
 
+def written(report: Report, folder: Path) -> Path:
+    return write_files(report_files(report), folder)
+
+
 @pytest.fixture(scope="module")
 def folder(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(report, tmp_path_factory.mktemp("report")).parent
+    return written(report, tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")
@@ -234,26 +238,25 @@ def test_bands_and_contest_are_those_of_the_run(report: Report, proof: Proof) ->
 
 
 def test_the_same_run_gives_the_same_bytes(report: Report, proof: Proof, company: Made, folder: Path) -> None:
-    again = write_report(report_of(dated(proof, company)), folder.parent / "again").parent
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == sorted(path.name for path in again.iterdir())
-    assert all((folder / name).read_bytes() == (again / name).read_bytes() for name in names)
+    again = report_files(report_of(dated(proof, company)))
+    assert again == {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("value", ["a|b <script>alert(1)</script>", "*bold* [x](y) `c`", "_new_ &lt; \\old\\"])
-def test_a_companys_own_texts_stay_texts(report: Report, tmp_path: Path, value: str) -> None:
+def test_a_companys_own_texts_stay_texts(report: Report, value: str) -> None:
     assert report.final is not None
     named = tuple(
         replace(segment, value=value) if segment.column == "plan" and segment.value == "pro" else segment
         for segment in report.final.segments
     )
     changed = replace(report, final=replace(report.final, segments=named))
-    found = Page(write_report(changed, tmp_path).read_text(encoding="utf-8"))
+    files = report_files(changed)
+    found = Page(files["report.html"].decode())
     content = tables_of(document(changed))
     assert any(row[0] == value for table in content for row in table)
     assert not found.all("script")
     assert found.tables == content
-    assert tables_of_markdown((tmp_path / "report.md").read_text(encoding="utf-8")) == content
+    assert tables_of_markdown(files["report.md"].decode()) == content
 
 
 @given(
@@ -272,14 +275,13 @@ def text_of(said: Document, section: str) -> str:
     return " ".join(piece.text for piece in found.pieces if isinstance(piece, Text))
 
 
-def test_from_a_file_no_lead_time_is_told_and_the_reason_is(proof: Proof, tmp_path: Path) -> None:
+def test_from_a_file_no_lead_time_is_told_and_the_reason_is(proof: Proof) -> None:
     found = report_of(proof)  # a made company tells no moments
     said = document(found)
     assert "cannot be said" in text_of(said, "lead")
     assert "cannot be said" in text_of(said, "bands")
     assert not [p for one in said.sections for p in one.pieces if isinstance(p, Picture) and p.name == "lead_time"]
-    write_report(found, tmp_path)
-    assert not (tmp_path / "lead_time.png").exists()
+    assert "lead_time.png" not in report_files(found)
 
 
 def test_signs_that_were_never_known_are_named_in_a_sentence_and_fill_no_table(report: Report) -> None:
@@ -301,22 +303,23 @@ def test_small_segments_are_named_with_the_reason_and_without_figures(report: Re
     assert not [piece for piece in section.pieces if isinstance(piece, Table)]
 
 
-def test_a_history_too_short_to_prove_anything_gives_a_report_that_says_so(quick: Recipe, tmp_path: Path) -> None:
+def test_a_history_too_short_to_prove_anything_gives_a_report_that_says_so(quick: Recipe) -> None:
     made = a_company(accounts=150, months=5, level=-3.0)
     found = report_of(train(snapshots_of(made), made.catalogue, quick))
     assert found.final is None
     said = document(found)
     assert {section.id for section in said.sections} == {"judged", "lead", "register", "gates", "data"}
     assert "nothing is proven" in text_of(said, "judged")
-    assert "log loss" not in Page(write_report(found, tmp_path).read_text(encoding="utf-8")).text
-    assert {path.name for path in tmp_path.glob("*.png")} <= {"register.png"}
+    files = report_files(found)
+    assert "log loss" not in Page(files["report.html"].decode()).text
+    assert set(files) <= {"report.html", "report.md", "register.png"}
 
 
 def test_where_nobody_churned_no_share_of_them_is_made_up() -> None:
     assert np.isnan(found_in_order(np.zeros(3), np.array([0.1, 0.2, 0.3]))).all()
 
 
-def test_a_final_block_without_churn_gives_dashes_and_no_made_up_figures(quick: Recipe, tmp_path: Path) -> None:
+def test_a_final_block_without_churn_gives_dashes_and_no_made_up_figures(quick: Recipe) -> None:
     made = a_company(accounts=150, months=12, level=-3.0)
     last = np.unique(made.vectors.as_of[~np.isnan(made.churned)])[-3:]
     nobody = np.where(np.isin(made.vectors.as_of, last) & (made.churned == 1), 0.0, made.churned)
@@ -334,4 +337,4 @@ def test_a_final_block_without_churn_gives_dashes_and_no_made_up_figures(quick: 
     ]
     assert all(cell.startswith("0.00% (0.00% to ") for cell in happened)
     assert not any(cell.endswith("to 0.00%)") for cell in happened)
-    Page(write_report(found, tmp_path).read_text(encoding="utf-8"))
+    Page(report_files(found)["report.html"].decode())
