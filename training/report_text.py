@@ -294,20 +294,16 @@ def _segments(report: Report, final: FinalBlock) -> Iterator[Piece]:
     )
     for column in dict.fromkeys(segment.column for segment in final.segments):
         mine = [segment for segment in final.segments if segment.column == column]
-        yield (
-            Table(
-                f"By {report.names[column]}",
-                ("segment", "snapshots", "accounts", "churned", "churned minus said", "log loss", "AUC"),
-                tuple(_segment(segment) for segment in mine if segment.figures is not None),
-            )
-            if any(segment.figures for segment in mine)
-            else Text(f"By {report.names[column]}: no figures.")
-        )
-        withheld = tuple(
-            f"{_value(segment)}: withheld, {segment.withheld}." for segment in mine if segment.withheld is not None
-        )
-        if withheld:
-            yield Bullets(withheld)
+        yield from _segments_by(report.names[column], mine)
+
+
+def _segments_by(name: str, segments: Sequence[Segment]) -> Iterator[Piece]:
+    rows = tuple(_segment(segment) for segment in segments if segment.figures is not None)
+    small = tuple(f"{_value(segment)}: withheld, {segment.withheld}." for segment in segments if segment.withheld)
+    head = ("segment", "snapshots", "accounts", "churned", "churned minus said", "log loss", "AUC")
+    yield Table(f"By {name}", head, rows) if rows else Text(f"By {name}: no figures.")
+    if small:
+        yield Bullets(small)
 
 
 def _segment(segment: Segment) -> tuple[str, ...]:

@@ -112,10 +112,15 @@ def _segment(
 
 def _too_small(part: Block, how: SegmentRecipe) -> str | None:
     if part.accounts < how.fewest_accounts:
-        return f"{part.accounts} accounts; wanted are {how.fewest_accounts}"
+        return f"{_counted(part.accounts, 'account')}; wanted are {how.fewest_accounts}"
     if part.churned_accounts < how.fewest_churned_accounts:
-        return f"{part.churned_accounts} churned accounts; wanted are {how.fewest_churned_accounts}"
+        churned = _counted(part.churned_accounts, "churned account")
+        return f"{churned}; wanted are {how.fewest_churned_accounts}"
     return None
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _figures(part: Block, probability: Floats) -> SegmentFigures:
