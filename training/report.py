@@ -121,6 +121,8 @@ class Report:
     ----------
     verdict
         What was learnt, in a sentence.
+    definition
+        What counts as churn, a sentence each.
     recipe
         Every number that was set.
     facts
@@ -136,6 +138,7 @@ class Report:
     """
 
     verdict: str
+    definition: tuple[str, ...]
     recipe: Recipe
     facts: Facts
     final: FinalBlock | None
@@ -150,6 +153,7 @@ def report_of(proof: Proof) -> Report:
     english = catalogue.wording.get("en")
     return Report(
         verdict=proof.verdict,
+        definition=tuple(proof.rule.text.splitlines()),
         recipe=proof.material.recipe,
         facts=_facts(proof),
         final=None if proof.contest is None else _final(proof, proof.contest),

@@ -121,9 +121,9 @@ def _on_the_final_block(report: Report) -> list[tuple[str, str, Callable[[], Ite
 
 
 def _judged(report: Report) -> Iterator[Piece]:
-    labels, facts, final = report.recipe.labels, report.facts, report.final
-    gap = f", beginning {labels.embargo_days} days ahead" if labels.embargo_days else ""
-    yield Text(f"Asked was whether an account gives notice or churns within {labels.horizon_days} days{gap}.")
+    facts, final = report.facts, report.final
+    name, question, *_ = report.definition
+    yield Text(f"{name} {question} All of it stands under Data and limits.")
     if final is None:
         yield Text("The history is too short to set months apart that nothing has learnt from: nothing is proven.")
         return
@@ -377,10 +377,10 @@ def _lead(report: Report) -> Iterator[Piece]:
         )
         return
     yield Text(
-        f"Rests on all {register.stays:,} stays that ended with notice or churn and have a snapshot before, "
-        "learnt from or not: the final block alone has too few. The first snapshot of the stay on which a sign "
-        "stood counts; the sign may have begun up to one month earlier. Snapshots at or after the end count for "
-        "nothing."
+        f"Rests on all {register.stays:,} stays that led to churn, as defined, and have a snapshot before "
+        "it, learnt from or not: the final block alone has too few. The first snapshot of the stay on which a "
+        "sign stood counts; the sign may have begun up to one month earlier. Snapshots at the time of churn or "
+        "after it count for nothing."
     )
     yield Picture("lead_time", PICTURES["lead_time"])
     yield Table(
@@ -528,6 +528,8 @@ def _data(report: Report) -> Iterator[Piece]:
         "The registered model is the same recipe fitted again on all snapshots with a label: nothing is left to "
         "judge it by, and every figure above is that of the fit before the final block."
     )
+    yield Text("What counts as churn:")
+    yield Bullets(report.definition)
     if facts.left_out is None:
         yield Text("Whether a table shows only today's state is not known: the run read a snapshot file.")
     elif facts.left_out:

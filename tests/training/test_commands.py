@@ -69,7 +69,9 @@ def test_train_from_tables_registers_a_version_and_says_what_was_learnt(demo: Pa
     assert f"- Label definition {name}." in card
     assert "Judged by the table outcomes, as known on 2025-07-01 00:00." in card
     assert f"| cancellation | {answer['labels']['cancellation']} | 0 |" in card
-    assert next((home / "mlruns").rglob("recipe.toml")).read_text().startswith(f"# Label definition {name}.\n")
+    assert (
+        next((home / "mlruns").rglob("bundle/recipe.toml")).read_text().startswith(f"# Label definition {name}.\n")
+    )
     assert gates["G09"]["verdict"] == gates["G08"]["verdict"] == gates["G07"]["verdict"] == "pass"
     assert answer["verdict"]
     assert Path(answer["report"]) == home / "reports" / "1" / "report.html"
@@ -78,7 +80,7 @@ def test_train_from_tables_registers_a_version_and_says_what_was_learnt(demo: Pa
         f"| blend | scorecard and booster together: what is served | {answer['contest']['blend']['log_loss']:.4f}"
         in report
     )
-    assert "stays that ended with notice or churn" in report
+    assert "stays that led to churn" in report
     assert not (home / "champion").exists()
 
 

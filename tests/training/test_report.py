@@ -226,6 +226,7 @@ def test_bands_and_contest_are_those_of_the_run(report: Report, proof: Proof) ->
     assert report.final.scores == proof.contest.scores
     assert report.final.bands == proof.contest.bands
     assert sum(band.snapshots for band in report.final.bands) == len(proof.contest.block)
+    assert Bullets(tuple(proof.rule.text.splitlines())) in document(report).sections[-1].pieces
     assert report.final.horizons == proof.horizons
     check = proof.contest.intervals
     assert check is not None
