@@ -17,8 +17,8 @@ from training.report import Report
 from training.report_text import Document, document
 
 TEMPLATES = Path(__file__).with_name("templates")
-# What Markdown would read as more than text; an underscore inside a word is none.
-_SPECIAL = re.compile(r"([\\`*\[\]<>|&]|^[#+-](?=\s)|(?<!\w)_|_(?!\w))")
+# What Markdown would read as more than text; an underscore between letters is none.
+_SPECIAL = re.compile(r"([\\`*\[\]<>|&]|^[#+-](?=\s)|(?<![^\W_])_|_(?![^\W_]))")
 
 
 def report_files(report: Report) -> dict[str, bytes]:

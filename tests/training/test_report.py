@@ -264,6 +264,7 @@ def test_a_companys_own_texts_stay_texts(report: Report, value: str) -> None:
     cell=st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" \n|\\*_`<&[]#-!~"), max_size=20)
 )
 @example(cell="# 1. - + > a_b_ *c* \\| `d` &amp; <e> [f](g) ![h](i)")
+@example(cell="__0__ a__b")
 def test_any_text_of_a_company_is_shown_as_it_is(cell: str) -> None:
     said = Document("t", cell, (Section("s", cell, (Text(cell), Table("c", ("name", cell), (("x", cell),)))),))
     as_it_is = " ".join(cell.split())
