@@ -123,7 +123,9 @@ def _figures(contest: Contest | None) -> Iterator[str]:
     dates = np.unique(block.as_of)
     yield (
         f"Final block: {len(block):,} snapshots of {block.accounts:,} accounts, {_day(dates[0])} to "
-        f"{_day(dates[-1])}; {block.churned_accounts:,} accounts churned. Intervals are over accounts."
+        f"{_day(dates[-1])}; {block.churned_accounts:,} accounts churned. Intervals are over accounts. The run's "
+        "evaluation report (report/report.html beside this card in MLflow) has calibration, lift, segments, lead "
+        "times and the signal register."
     )
     yield ""
     yield "| | log loss | | AUC | | Brier | ECE | PR-AUC | lift | precision | ARR caught |"
@@ -191,13 +193,12 @@ def _other_horizons(registered: Fit, horizons: Sequence[HorizonProof]) -> Iterat
         if days == registered.hazard.days:
             continue
         one = found.get(days, HorizonProof(days, 0, 0, 0))
-        verdict = {None: "cannot be judged: extrapolated", True: "holds", False: "does not hold"}[one.holds]
         figures = [one.log_loss, one.base_log_loss, one.auc]
         shares = ["–" if share is None else f"{share:.2%}" for share in (one.said, one.happened)]
         yield (
             f"| {days} | {one.snapshots:,} snapshots on {one.dates} dates | {one.churned_accounts} | "
             f"{' | '.join(shares)} | {' | '.join(_or_dash(figure) for figure in figures)} | "
-            f"{verdict} |"
+            f"{one.verdict} |"
         )
 
 

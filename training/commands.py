@@ -298,6 +298,7 @@ def _as_json(proof: Proof, registered: Registered, *, promoted: bool) -> dict[st
         "dataset_digest": proof.snapshots.digest,
         "labels": dict.fromkeys(proof.rule.kinds, 0) | proof.snapshots.accounts_by_kind(),
         "label_definition": {"name": proof.rule.name, "sentence": proof.rule.sentence},
+        "report": str(registered.report / "report.html"),
         "churned_accounts": {
             "trained": proof.proven.churned_accounts,
             "final": 0 if contest is None else contest.block.churned_accounts,
@@ -340,6 +341,8 @@ def _print_proof(proof: Proof, registered: Registered) -> None:
     console.print(_weights(proof), highlight=False)
     console.print(proof.verdict, style="bold", highlight=False)
     console.print(f"Registered as version {registered.version} (run {registered.run_id}).", highlight=False)
+    # Not by `console`, which would break the path where the line ends.
+    typer.echo(f"Report: {registered.report / 'report.html'}")
     _say_left_out(proof.snapshots.left_out or ())
 
 

@@ -142,6 +142,29 @@ class EvaluationRecipe(Part):
     interval: Annotated[float, Field(gt=0.5, lt=1)]
 
 
+class SegmentRecipe(Part):
+    """How small a segment may be and still have figures of its own; a smaller one is withheld."""
+
+    fewest_accounts: PositiveInt
+    fewest_churned_accounts: PositiveInt
+
+
+class RegisterRecipe(Part):
+    """When the register says *keep* or *drop* of a sign, and when that a sign only confirms.
+
+    `fewest_churned_accounts`: with the sign, or expected there by chance, for a verdict. `least_lift`: what a
+    sign must reach to be kept, and clearly stay below to be dropped. `least_coverage`: share of snapshots on
+    which it must be known. A sign confirms when more than `confirming_share` of the churn that it foretold
+    beyond the base rate came within `confirming_days`.
+    """
+
+    fewest_churned_accounts: PositiveInt
+    least_lift: Annotated[float, Field(ge=1)]
+    least_coverage: Annotated[float, Field(ge=0, le=1)]
+    confirming_days: PositiveInt
+    confirming_share: Share
+
+
 class GateRecipe(Part):
     """What a model must show before it may serve."""
 
@@ -173,6 +196,8 @@ class Recipe(Part):
     interval: IntervalRecipe
     horizons: HorizonRecipe
     evaluation: EvaluationRecipe
+    segments: SegmentRecipe
+    signal_register: RegisterRecipe
     gates: GateRecipe
 
     @property

@@ -69,9 +69,18 @@ def test_train_from_tables_registers_a_version_and_says_what_was_learnt(demo: Pa
     assert f"- Label definition {name}." in card
     assert "Judged by the table outcomes, as known on 2025-07-01 00:00." in card
     assert f"| cancellation | {answer['labels']['cancellation']} | 0 |" in card
-    assert next((home / "mlruns").rglob("recipe.toml")).read_text().startswith(f"# Label definition {name}.\n")
+    assert (
+        next((home / "mlruns").rglob("bundle/recipe.toml")).read_text().startswith(f"# Label definition {name}.\n")
+    )
     assert gates["G09"]["verdict"] == gates["G08"]["verdict"] == gates["G07"]["verdict"] == "pass"
     assert answer["verdict"]
+    assert Path(answer["report"]) == home / "reports" / "1" / "report.html"
+    report = Path(answer["report"]).with_suffix(".md").read_text()
+    assert (
+        f"| blend | scorecard and booster together: what is served | {answer['contest']['blend']['log_loss']:.4f}"
+        in report
+    )
+    assert "stays that led to churn" in report
     assert not (home / "champion").exists()
 
 
@@ -100,6 +109,7 @@ def test_a_file_of_snapshots_trains_the_same_way_and_promotion_is_refused_by_a_g
     assert result.exit_code == 1
     assert "G01" in result.output
     assert "is not promoted" in result.output
+    assert f"Report: {home / 'reports' / '1' / 'report.html'}" in result.output
     assert not (home / "champion").exists()
 
 
