@@ -21,10 +21,9 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -68,12 +67,15 @@ class Task:
         The vector's columns, with the codebooks as known at the last date.
     churned
         Called with the rows of one date: what became of each, 1, 0 or NaN.
+    said
+        What else the file carries in its metadata.
     """
 
     database: Database
     grid: pa.Table
     contract: FeatureContract
     churned: Callable[[pa.Table], Floats]
+    said: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +318,7 @@ class _Run:
         told, contract = self.listener.stage("Merging"), self.task.contract
         computed = set(parts[0].dates) if parts else set()
         counts = np.zeros(3, dtype=np.int64)
-        schema = self._schema().append(CHURNED)
+        schema = self._schema(self.task.said).append(CHURNED)
         with whole(self.path, within=self.folder) as unfinished, _writer(unfinished, schema) as writer:
             for number, date in enumerate(self.dates, start=1):
                 files = self._files(parts) if old is None or date.isoformat() in computed else [old]
@@ -346,7 +348,7 @@ class _Run:
                 )
             yield file
 
-    def _schema(self, said: Mapping[bytes, bytes] = MappingProxyType({})) -> pa.Schema:
+    def _schema(self, said: Mapping[bytes, bytes]) -> pa.Schema:
         schema = vector_schema(self.task.contract)
         return schema.with_metadata({**schema.metadata, ORIGIN_KEY: self.origin.to_json().encode(), **said})
 

@@ -17,6 +17,15 @@ from features.errors import TrainingError
 from features.vectors import UNDER_NOTICE, FeatureContract, Floats, Vectors, feature_contract
 from training.labels import LabelRule, label, labeller, spells_of
 from training.recipe import Recipe
+from training.table_proof import (
+    PROOF_KEY,
+    Rechecked,
+    TableProof,
+    date_to_recheck,
+    proof_in,
+    recheck,
+    sample_of,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,12 +52,19 @@ class Snapshots:
     left_out
         Tables and columns that show only today's state; their signals are unknown here. None: not known, from
         a file.
+    company
+        Whose they are, as ``sources.toml`` names it; None: not known.
+    rechecked
+        What `keepsight snapshot` found when it built some vectors again (gate G09); None: not in the file, or the
+        tables are at hand.
     """
 
     vectors: Vectors
     churned: Floats
     event_at: npt.NDArray[np.datetime64]
     left_out: tuple[Untimed, ...] | None = None
+    company: str | None = None
+    rechecked: Rechecked | None = None
 
     @property
     def digest(self) -> str:
@@ -196,7 +212,7 @@ def gather(
     labels = label(database, asked.grid, rule)
     vectors = build_vectors(asked.past, database.sources.catalogue, asked.contract, asked.grid, progress)
     churned = _unless_noticed(labels.churned, vectors.column(UNDER_NOTICE))
-    return Snapshots(vectors, churned, labels.event_at, database.untimed)
+    return Snapshots(vectors, churned, labels.event_at, database.untimed, database.sources.config.company)
 
 
 def to_file(
@@ -207,11 +223,13 @@ def to_file(
     *,
     pairs_a_part: int | None = None,
     fresh: bool = False,
+    proven: bool = True,
     listener: Listener | None = None,
 ) -> Written:
     """Write what :func:`gather` returns, ordered by date and account, part by part.
 
     See :func:`features.snapshot_store.write_in_parts`, also for its errors; `pairs_a_part` None: its default.
+    `proven`: the file carries what gates G08 and G09 ask of the tables, which are read a second time for it.
 
     Raises
     ------
@@ -226,9 +244,28 @@ def to_file(
     def churned(rows: pa.Table) -> Floats:
         return _unless_noticed(labels_of(rows).churned, floats(rows[UNDER_NOTICE]))
 
-    task = Task(asked.past, asked.grid, asked.contract, churned)
+    listener = listener or NOBODY
+    said = {}
+    if proven:
+        listener.stage("Checking that later records change nothing")
+        said[PROOF_KEY] = _proof(database, asked).to_json().encode()
+    task = Task(asked.past, asked.grid, asked.contract, churned, said)
     size = pairs_a_part or PAIRS_A_PART
-    return write_in_parts(path, task, pairs_a_part=size, fresh=fresh, listener=listener or NOBODY)
+    return write_in_parts(path, task, pairs_a_part=size, fresh=fresh, listener=listener)
+
+
+def _proof(database: Database, asked: _Asked) -> TableProof:
+    """Ask the tables what a file of snapshots will be asked."""
+    import pyarrow.compute as pc
+
+    from features.snapshots import build_vectors
+
+    date = date_to_recheck(asked.grid["as_of"].to_numpy())
+    there = asked.grid.filter(pc.equal(asked.grid["as_of"], date.astype("datetime64[s]").item()))
+    some = there.take(sample_of(there["account_id"].to_pylist()))
+    ours = build_vectors(asked.past, database.sources.catalogue, asked.contract, some)
+    rechecked = recheck(ours, rebuild_from(database.sources, asked.contract), date)
+    return TableProof(database.untimed, rechecked)
 
 
 @dataclass(frozen=True)
@@ -258,7 +295,8 @@ def _unless_noticed(churned: Floats, under_notice: Floats) -> Floats:
 def from_file(path: Path) -> Snapshots:
     """Read a snapshot file, in the order of :func:`gather`.
 
-    ``event_at`` is NaT throughout: a file tells who churned within the horizon, not when.
+    ``event_at`` is NaT throughout: a file tells who churned within the horizon, not when. ``left_out`` and
+    ``rechecked`` are what the file carries (:mod:`training.table_proof`).
 
     Raises
     ------
@@ -268,8 +306,16 @@ def from_file(path: Path) -> Snapshots:
     from features.snapshot_file import read_snapshots
 
     vectors, churned = read_snapshots(path)
+    proof, company = proof_in(path)
     order = np.lexsort((vectors.as_of, vectors.account_ids.astype(str)))
-    return Snapshots(vectors.take(order), churned[order], np.full(len(vectors), "NaT", dtype="datetime64[s]"))
+    return Snapshots(
+        vectors.take(order),
+        churned[order],
+        np.full(len(vectors), "NaT", dtype="datetime64[s]"),
+        None if proof is None else proof.left_out,
+        company,
+        None if proof is None else proof.rechecked,
+    )
 
 
 def known_at(found: Snapshots, as_of: dt.datetime, recipe: Recipe) -> Snapshots:

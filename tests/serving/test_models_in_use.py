@@ -183,7 +183,7 @@ def test_the_registrys_champion_is_copied_once(bundle: Bundle, tmp_path: Path) -
     run = client.create_run(client.create_experiment("e", (tmp_path / "runs").as_uri()))
     client.log_artifacts(run.info.run_id, str(save_bundle(bundle, tmp_path / "bundle")), "bundle")
     client.create_registered_model("keepsight")
-    tags = {"bundle_digest": bundle.digest}
+    tags = {"bundle_digest": bundle.digest, "promotable": "yes"}
     version = client.create_model_version("keepsight", f"{run.info.artifact_uri}/bundle", run.info.run_id, tags)
     client.set_registered_model_alias("keepsight", "champion", version.version)
     assert fetch_champion(uri, "keepsight", folder)

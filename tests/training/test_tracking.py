@@ -56,7 +56,7 @@ def test_a_run_is_on_record_with_figures_plots_card_and_bundle(tracking: Trackin
 def test_nothing_is_written_outside_the_home(tracking: Tracking, proof: Proof, home: Path, tmp_path: Path) -> None:
     tracking.record(proof)
     assert {path.name for path in tmp_path.iterdir()} == {"home"}
-    assert {path.name for path in home.iterdir()} == {"mlflow.db", "mlruns"}
+    assert {path.name for path in home.iterdir()} == {"mlflow.db", "mlruns", "training.lock"}
 
 
 def test_no_pickled_object_is_logged(tracking: Tracking, proof: Proof, home: Path) -> None:
