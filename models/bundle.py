@@ -203,9 +203,10 @@ def install_bundle(bundle: Bundle, place: Path) -> Path:
     link.replace(place)
     _sync(place.parent)
     kept = (folder.resolve(), before.resolve())
-    for left in place.parent.glob(f".{place.name}-*"):
-        if left.resolve() not in kept:
-            shutil.rmtree(left, ignore_errors=True)
+    for pattern in (f".{place.name}-*", f"..{place.name}-*"):  # bundles, and those that were never whole
+        for left in place.parent.glob(pattern):
+            if left.resolve() not in kept:
+                shutil.rmtree(left, ignore_errors=True)
     return place
 
 
