@@ -423,6 +423,7 @@ class Tracking:
         """Have the turn, import MLflow and point it at this store, quietly, and at nothing once done."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # ours is the command's answer
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # else it waits four minutes for the dead
         with self.turn():
             self.refuse_unless_usable()
