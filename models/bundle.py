@@ -332,7 +332,8 @@ def _read(folder: Path, name: str, text: dict[str, str], parse: Callable[[str], 
     try:
         return parse(text[name])
     except BundleError as error:
-        raise BundleError(f"{folder / name}: {error}") from error
+        remedy = "" if REMEDY in str(error) else f" {REMEDY}"
+        raise BundleError(f"{folder / name}: {error}{remedy}") from error
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BundleError(
             f"{folder / name}: not as this version of Keepsight writes it ({error}). {REMEDY}"

@@ -127,6 +127,15 @@ class TestTheService:
             assert failed
             assert client.get("/readyz").json()["status"] == "ready"
 
+    def test_the_champion_of_another_company_does_not_answer_and_the_reason_is_told(
+        self, bundle: Bundle, sources: Path, tmp_path: Path
+    ) -> None:
+        save_bundle(dataclasses.replace(bundle, company="Large"), tmp_path / "champion")
+        with running(Settings(home=tmp_path, sources=sources)) as client:
+            about = client.get("/model").json()
+        assert about["model"] is None
+        assert "trained on the tables of Large, and the sources are those of Small" in about["refused"]
+
     def test_without_a_model_the_rules_answer_and_say_so(self, rules_client: TestClient) -> None:
         answer = rules_client.post("/predict", json=QUESTION).json()
         assert answer["model_probability"] is None
