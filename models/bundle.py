@@ -179,18 +179,14 @@ def install_bundle(bundle: Bundle, place: Path) -> Path:
 
     The bundle is written beside, as ``.NAME-DIGEST``, and `place` is a link to it. A folder cannot be exchanged
     for another in one step everywhere; a link can. What `place` led to before is left for readers that are in the
-    middle of it, and removed by the installation after the next, with all that killed ones have left.
+    middle of it, and removed by the installation after the next.
 
     Raises
     ------
     BundleError
         `place` is a folder that holds something else than a bundle.
     """
-    folder = place.with_name(f".{place.name}-{bundle.digest[:16]}")
-    before = place.resolve()
-    if not _intact(folder, bundle):
-        shutil.rmtree(folder, ignore_errors=True)
-        save_bundle(bundle, folder)
+    folder, before = lay_beside(bundle, place), place.resolve()
     if place.is_dir() and not place.is_symlink():
         if not _is_bundle(place) and any(place.iterdir()):
             raise BundleError(f"{place}: holds something else than a bundle. Name another folder, or empty it.")
@@ -203,11 +199,25 @@ def install_bundle(bundle: Bundle, place: Path) -> Path:
     link.replace(place)
     _sync(place.parent)
     kept = (folder.resolve(), before.resolve())
-    for pattern in (f".{place.name}-*", f"..{place.name}-*"):  # bundles, and those that were never whole
-        for left in place.parent.glob(pattern):
-            if left.resolve() not in kept:
-                shutil.rmtree(left, ignore_errors=True)
+    for left in place.parent.glob(f".{place.name}-*"):
+        if left.resolve() not in kept:
+            shutil.rmtree(left, ignore_errors=True)
     return place
+
+
+def lay_beside(bundle: Bundle, place: Path) -> Path:
+    """Write a bundle to where :func:`install_bundle` needs it: what can fail fails now, before anything moves."""
+    folder = place.with_name(f".{place.name}-{bundle.digest[:16]}")
+    if not _intact(folder, bundle):
+        shutil.rmtree(folder, ignore_errors=True)
+        save_bundle(bundle, folder)
+    return folder
+
+
+def remove_unfinished(place: Path) -> None:
+    """Remove what killed processes had begun to lay beside; call it where no other process can be at it."""
+    for left in place.parent.glob(f"..{place.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _intact(folder: Path, bundle: Bundle) -> bool:

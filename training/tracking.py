@@ -29,7 +29,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import BundleError, GateError, NoModelError, TrackingError, near_miss
-from models.bundle import Bundle, digest_in, install_bundle, load_bundle, save_bundle
+from models.bundle import (
+    Bundle,
+    digest_in,
+    install_bundle,
+    lay_beside,
+    load_bundle,
+    remove_unfinished,
+    save_bundle,
+)
 from training.answering import TOLD_NUMBERS, TOLD_TEXTS, answers, catalogue_json, catalogue_of
 from training.champions import Line
 from training.claims import claim
@@ -212,7 +220,10 @@ class Tracking:
                     _log_figures(mlflow, proof)
                     _log_files(mlflow, proof, scratch)
                     model = _log_model(mlflow, proof, scratch)
-            _ensure_registered_model(client)
+            _found_or_made(
+                lambda: client.search_registered_models(f"name='{MODEL}'"),
+                lambda: client.create_registered_model(MODEL),
+            )
             version = client.create_model_version(
                 MODEL, source=model.model_uri, run_id=run.info.run_id, model_id=model.model_id, tags=_tags(proof)
             )
@@ -298,18 +309,22 @@ class Tracking:
     def _move(self, registry: _Registry, version: Any, line: tuple[int, ...]) -> None:
         """Move the alias: note what the line becomes, move, and let the copy and the line follow.
 
-        The bundle is read before anything moves. Killed at any point, the alias tells whether it was moved.
+        The bundle is read and laid beside the copy before anything moves. Killed at any point, the alias tells
+        whether it was moved.
         """
         client, number = registry.client, int(version.version)
         bundle = self._fetched(client, version)
-        if registry.line[-1:] != (number,):
+        lay_beside(bundle, self.champion_folder)
+        moves = registry.line[-1:] != (number,)
+        if moves:
             registry.still_mine()
             client.set_registered_model_tag(MODEL, HISTORY, Line(registry.line).moving_to(line).to_tag())
             registry.still_mine()
             client.set_registered_model_alias(MODEL, CHAMPION, str(number))
+        install_bundle(bundle, self.champion_folder)
+        if moves:
             client.set_model_version_tag(MODEL, str(number), WAS_CHAMPION, "yes")
             client.set_registered_model_tag(MODEL, HISTORY, Line(line).to_tag())
-        install_bundle(bundle, self.champion_folder)
 
     def _fetched(self, client: Any, version: Any) -> Bundle:
         """Return a version's bundle from the registry, read in a process of its own first."""
@@ -400,6 +415,7 @@ class Tracking:
                     self._say(f"Run {run.info.run_id} was killed before it ended; it is marked so.")
         for folder in dead:
             remove(folder)
+        remove_unfinished(self.champion_folder)
 
     def _say_if_another_company(self, registry: _Registry, version: Any) -> None:
         if registry.line:
@@ -412,17 +428,19 @@ class Tracking:
                 )
 
     def _experiment(self, mlflow: Any) -> str:
-        found = mlflow.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
         location = (self.folder / "mlruns").as_uri() if self._own else None
-        return str(mlflow.create_experiment(EXPERIMENT, artifact_location=location))
+        found = _found_or_made(
+            lambda: mlflow.get_experiment_by_name(EXPERIMENT),
+            lambda: mlflow.create_experiment(EXPERIMENT, artifact_location=location),
+        )
+        return str(found.experiment_id)
 
     @contextmanager
     def _mlflow(self) -> Iterator[Any]:
         """Have the turn, import MLflow and point it at this store, quietly, and at nothing once done."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # ours is the command's answer
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # else it waits four minutes for the dead
         with self.turn():
@@ -639,6 +657,14 @@ def _version(versions: dict[int, Any], asked: int) -> Any:
     return versions[asked]
 
 
-def _ensure_registered_model(client: Any) -> None:
-    if not client.search_registered_models(f"name='{MODEL}'"):
-        client.create_registered_model(MODEL)
+def _found_or_made(find: Callable[[], Any], make: Callable[[], object]) -> Any:
+    """Find something on the server, made if need be; another home may make it at the same moment."""
+    found = find()
+    if found:
+        return found
+    try:
+        make()
+    except Exception:
+        if not find():
+            raise
+    return find()

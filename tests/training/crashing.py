@@ -93,10 +93,27 @@ def roll_back(home: Path, _: int) -> None:
     Tracking(home).rollback()
 
 
+def two_trainers(home: Path, seed: int) -> None:
+    """Two `keepsight train --promote` at the same time."""
+    children = []
+    for place in range(2):
+        child = os.fork()
+        if child == 0:
+            try:
+                train_and_promote(home, seed + place)
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0]
+
+
 WORK: dict[str, Callable[[Path, int], None]] = {
     "train": train_and_promote,
     "promote": promote_newest,
     "rollback": roll_back,
+    "two trainers": two_trainers,
 }
 
 
