@@ -212,6 +212,15 @@ def test_a_reader_that_takes_too_long_is_given_up(saved: Path, monkeypatch: pyte
         load_bundle(saved)
 
 
+def test_a_reader_that_repeats_bytes_of_the_damage_is_understood(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "import sys; sys.stderr.buffer.write(b'Unknown token \\xed\\xa0'); sys.exit(1)"
+    monkeypatch.setattr(reading, "_PARSE", said)
+    with pytest.raises(BundleError, match="Unknown token \N{REPLACEMENT CHARACTER}"):
+        load_bundle(saved)
+
+
 def test_the_fuzz_does_damage() -> None:
     rng = random.Random(1)
     content = np.random.default_rng(1).bytes(500)
