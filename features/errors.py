@@ -16,6 +16,7 @@ status is in ``serving``.
     ├── BundleError          a model bundle that is missing, damaged or changed
     ├── NoModelError         there is no model yet
     ├── TrainingError        training cannot go on: what is missing, and what would settle it
+    ├── TrackingError        the MLflow store or server cannot be used now
     └── GateError            promotion refused by a gate
 """
 
@@ -67,6 +68,10 @@ class NoModelError(KeepsightError):
 
 class TrainingError(KeepsightError):
     """Training cannot go on."""
+
+
+class TrackingError(KeepsightError):
+    """The MLflow store or server cannot be used now."""
 
 
 class GateError(KeepsightError):

@@ -21,10 +21,9 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -72,6 +71,8 @@ class Task:
         ``churned`` (null: no label), and what else is to be told.
     definition
         By which definition labels were made; the file carries it. None: not said.
+    said
+        What else the file carries in its metadata.
     """
 
     database: Database
@@ -80,6 +81,7 @@ class Task:
     labels: Callable[[pa.Table], pa.Table]
     label_fields: tuple[pa.Field, ...] = (CHURNED,)
     definition: str | None = None
+    said: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +342,8 @@ class _Run:
     def _labelled(self) -> pa.Schema:
         """Return the columns of the output, labels and all."""
         definition = self.task.definition
-        schema = self._schema({} if definition is None else {LABELS_KEY: definition.encode()})
+        labels = {} if definition is None else {LABELS_KEY: definition.encode()}
+        schema = self._schema({**self.task.said, **labels})
         return pa.schema([*schema, *self.task.label_fields], schema.metadata)
 
     def _compute(self, part: _Part, asked: Asked, progress: Progress) -> None:
@@ -360,7 +363,7 @@ class _Run:
                 )
             yield file
 
-    def _schema(self, said: Mapping[bytes, bytes] = MappingProxyType({})) -> pa.Schema:
+    def _schema(self, said: Mapping[bytes, bytes]) -> pa.Schema:
         schema = vector_schema(self.task.contract)
         return schema.with_metadata({**schema.metadata, ORIGIN_KEY: self.origin.to_json().encode(), **said})
 

@@ -68,7 +68,10 @@ def refuse_unless_readable(path: Path) -> None:
     command = [sys.executable, "-I", "-c", _PARSE, str(path)]
     try:
         # A short-lived child, started anew and not forked: LightGBM's threads do not survive a fork.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PARSE_SECONDS, check=False)
+        # What it says may hold bytes of the damaged file.
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_PARSE_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise BundleError(f"{path}: not read after {_PARSE_SECONDS} s. {REMEDY}") from error
     if done.returncode != 0:

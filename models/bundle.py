@@ -6,7 +6,7 @@
     calibration.json  a, b, the base rate, the horizon, and what leads from it to other horizons
     scorecard.json    refitted weights, and the policy that they were fitted under
     blend.json        kappa, churned accounts, median coverage, recipe of the interval
-    contract.json     the vectors' columns, and what stands for unknown in the booster
+    contract.json     the vectors' columns, what stands for unknown in the booster, and whose tables they were
     recipe.toml       how it was trained
     model_card.md     what it is, for people
     SHA256SUMS        digests of all of these
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from features.errors import BundleError
+from features.errors import BundleError, ContractMismatchError
 from features.vectors import FeatureContract, feature_contract
 from models.blend import Blend, Interval
 from models.booster import REMEDY, contributions, load_booster, refuse_unless_readable
@@ -73,6 +73,8 @@ class Bundle:
         Share of the training rows that churned within the horizon.
     recipe, model_card
         TOML and Markdown, as they were given.
+    company
+        Whose tables it was trained on, as their ``sources.toml`` names it; None: not known.
     version
         Name by which answers mention it; the registry's, else the digest's first 12 digits. Not part of the
         folder.
@@ -88,6 +90,7 @@ class Bundle:
     base_rate: float
     recipe: str = ""
     model_card: str = ""
+    company: str | None = None
     given_version: str | None = field(default=None, compare=False)
 
     @cached_property
@@ -127,6 +130,7 @@ class Bundle:
                     "best": self.medians.best,
                     "fills": self.medians.fills,
                     "stale_after_days": self.medians.stale_after_days,
+                    "company": self.company,
                 }
             ),
             "model_card.md": self.model_card,
@@ -176,6 +180,67 @@ def save_bundle(bundle: Bundle, folder: Path) -> Path:
     return folder
 
 
+def install_bundle(bundle: Bundle, place: Path) -> Path:
+    """Make `place` lead to a bundle, in one step: at every moment to the old one or to the new one, whole.
+
+    The bundle is written beside, as ``.NAME-DIGEST``, and `place` is a link to it. A folder cannot be exchanged
+    for another in one step everywhere; a link can. What `place` led to before is left for readers that are in the
+    middle of it, and removed by the installation after the next.
+
+    Raises
+    ------
+    BundleError
+        `place` is a folder that holds something else than a bundle.
+    """
+    folder, before = lay_beside(bundle, place), place.resolve()
+    if place.is_dir() and not place.is_symlink():
+        if not _is_bundle(place) and any(place.iterdir()):
+            raise BundleError(f"{place}: holds something else than a bundle. Name another folder, or empty it.")
+        before = place.with_name(f".{place.name}-before")  # of a version that wrote the folder itself
+        shutil.rmtree(before, ignore_errors=True)
+        place.replace(before)
+    link = place.with_name(f".{place.name}-link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.name, target_is_directory=True)
+    link.replace(place)
+    _sync(place.parent)
+    kept = (folder.resolve(), before.resolve())
+    for left in place.parent.glob(f".{place.name}-*"):
+        if left.resolve() not in kept:
+            shutil.rmtree(left, ignore_errors=True)
+    return place
+
+
+def lay_beside(bundle: Bundle, place: Path) -> Path:
+    """Write a bundle to where :func:`install_bundle` needs it: what can fail fails now, before anything moves."""
+    folder = place.with_name(f".{place.name}-{bundle.digest[:16]}")
+    if not _intact(folder, bundle):
+        shutil.rmtree(folder, ignore_errors=True)
+        save_bundle(bundle, folder)
+    return folder
+
+
+def remove_unfinished(place: Path) -> None:
+    """Remove what killed processes had begun to lay beside; call it where no other process can be at it."""
+    for left in place.parent.glob(f"..{place.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _intact(folder: Path, bundle: Bundle) -> bool:
+    try:
+        return _verified(folder) == bundle.files and (folder / SUMS).read_bytes() == bundle.sums.encode()
+    except (BundleError, OSError):
+        return False
+
+
+def digest_in(folder: Path) -> str | None:
+    """Return the digest of the bundle in a folder, without reading it; None where there is none."""
+    try:
+        return hashlib.sha256((folder / SUMS).read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
 def load_bundle(folder: Path, *, trusted: bool = False, version: str | None = None) -> Bundle:
     """Read a bundle back, after its digests.
 
@@ -194,6 +259,7 @@ def load_bundle(folder: Path, *, trusted: bool = False, version: str | None = No
     BundleError
         A file is missing, changed or cannot be read; the message names it and says what to do.
     """
+    folder = folder.resolve()  # an installation may put another in its place while this one is read
     contents = _verified(folder)
     text = {name: content.decode("utf-8", errors="replace") for name, content in contents.items()}
     if not trusted:
@@ -208,6 +274,7 @@ def load_bundle(folder: Path, *, trusted: bool = False, version: str | None = No
         contract=contract[0],
         medians=contract[1],
         hazard=_read(folder, "calibration.json", text, lambda _: Hazard.from_plain(calibration["hazard"])),
+        company=contract[2],
         base_rate=_read(folder, "calibration.json", text, lambda _: float(calibration["base_rate"])),
         recipe=text["recipe.toml"],
         model_card=text["model_card.md"],
@@ -217,20 +284,29 @@ def load_bundle(folder: Path, *, trusted: bool = False, version: str | None = No
     return bundle
 
 
-def load_fitting_bundle(folder: Path, catalogue: Catalogue, *, trusted: bool = False) -> Bundle:
-    """Read a bundle back, once its digests hold and it fits the catalogue in force.
+def load_fitting_bundle(
+    folder: Path, catalogue: Catalogue, *, trusted: bool = False, company: str | None = None
+) -> Bundle:
+    """Read a bundle back, once its digests hold and it fits the catalogue in force and the company.
 
     `trusted`: the folder is the champion's own, written by `promote`; any other model is first parsed in a
-    process of its own, since a damaged one can end the process that reads it.
+    process of its own, since a damaged one can end the process that reads it. `company`: whose accounts it is to
+    answer about; None, or a bundle that names none: any.
 
     Raises
     ------
     BundleError
         Missing, damaged or changed.
     ContractMismatchError
-        It was trained with other definitions.
+        It was trained with other definitions, or on another company's tables.
     """
     bundle = load_bundle(folder, trusted=trusted)
+    if company is not None and bundle.company is not None and bundle.company != company:
+        raise ContractMismatchError(
+            f"{folder}: this model was trained on the tables of {bundle.company}, and the sources are those of "
+            f"{company}. Give each company a home of its own (KEEPSIGHT_HOME=…) and train there; if it is the "
+            "same company under a new name, train again."
+        )
     codebooks = {column.name: column.codebook for column in bundle.contract.columns if column.codebook}
     bundle.contract.refuse_unless_equal(feature_contract(catalogue, codebooks))
     return bundle
@@ -272,21 +348,23 @@ def _read(folder: Path, name: str, text: dict[str, str], parse: Callable[[str], 
     try:
         return parse(text[name])
     except BundleError as error:
-        raise BundleError(f"{folder / name}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        remedy = "" if REMEDY in str(error) else f" {REMEDY}"
+        raise BundleError(f"{folder / name}: {error}{remedy}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BundleError(
             f"{folder / name}: not as this version of Keepsight writes it ({error}). {REMEDY}"
         ) from error
 
 
-def _contract(text: str) -> tuple[FeatureContract, Medians]:
+def _contract(text: str) -> tuple[FeatureContract, Medians, str | None]:
     raw = json.loads(text)
     if raw["format"] != FORMAT:
         raise BundleError(f"format {raw['format']}; this version of Keepsight reads format {FORMAT}. {REMEDY}")
     contract = FeatureContract.from_json(json.dumps(raw["contract"]))
     fills = tuple(None if fill is None else float(fill) for fill in raw["fills"])
     best = tuple(float(value) for value in raw["best"])
-    return contract, Medians(best, fills, tuple(float(days) for days in raw["stale_after_days"]))
+    stale_after_days = tuple(float(days) for days in raw["stale_after_days"])
+    return contract, Medians(best, fills, stale_after_days), raw.get("company")
 
 
 def _blend(text: str) -> Blend:

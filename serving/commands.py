@@ -21,7 +21,7 @@ from features.commandline import (
 from features.errors import KeepsightError
 
 if TYPE_CHECKING:
-    from features.catalogue import Catalogue
+    from features.sources import Sources
     from models.bundle import Bundle
     from serving.company import Company
 
@@ -60,7 +60,7 @@ def score(
     from serving.scoring import score_book, write_scores
 
     with _opened(sources) as company:
-        model = _model(company.catalogue, bundle, rules_alone)
+        model = _model(company.sources, bundle, rules_alone)
         with progress_bar("Computing vectors") as progress:
             book = score_book(company, model, as_of, progress)
         write_scores(book, out)
@@ -91,7 +91,7 @@ def explain(
 
     with _opened(sources) as company:
         said_in = language(lang, None, sorted(company.catalogue.wording))
-        model = _model(company.catalogue, bundle, rules_alone)
+        model = _model(company.sources, bundle, rules_alone)
         if account is None:
             with progress_bar("Looking for the account most at risk") as progress:
                 vector = riskiest_vector(score_book(company, model, as_of, progress))
@@ -143,7 +143,7 @@ def _opened(sources: Path) -> Iterator[Company]:
         company.close()
 
 
-def _model(catalogue: Catalogue, bundle: Path | None, rules_alone: bool) -> Bundle | None:
+def _model(sources: Sources, bundle: Path | None, rules_alone: bool) -> Bundle | None:
     """Return the model to answer with, and say so where there is none."""
     from models.bundle import load_fitting_bundle
     from serving.settings import read_settings
@@ -157,7 +157,8 @@ def _model(catalogue: Catalogue, bundle: Path | None, rules_alone: bool) -> Bund
         )
         return None
     try:
-        return load_fitting_bundle(bundle or champion, catalogue, trusted=bundle is None)
+        company = sources.config.company
+        return load_fitting_bundle(bundle or champion, sources.catalogue, trusted=bundle is None, company=company)
     except KeepsightError as error:
         raise type(error)(f"{error}\nOr answer without a model: --rules-alone.") from error
 

@@ -101,7 +101,8 @@ class Desk:
         if self.champion is None:
             catalogue = load_catalogue() if sources is None else sources.catalogue
             named, ours = self.settings.bundle, self.settings.champion_folder
-            champion = Champion(named or ours, catalogue, trusted=named is None)
+            company = None if sources is None else sources.config.company
+            champion = Champion(named or ours, catalogue, trusted=named is None, company=company)
             champion.look()
             self.champion = champion
         if sources is None:

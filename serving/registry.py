@@ -6,7 +6,6 @@ champion's last good copy (``$KEEPSIGHT_HOME/champion``, written by `promote`) i
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import threading
@@ -16,7 +15,7 @@ import structlog
 
 from features.catalogue import Catalogue
 from features.errors import BundleError, KeepsightError
-from models.bundle import SUMS, Bundle, load_bundle, load_fitting_bundle, save_bundle
+from models.bundle import SUMS, Bundle, digest_in, install_bundle, load_bundle, load_fitting_bundle
 
 REGISTRY_TIMEOUT_SECONDS = "5"
 
@@ -29,9 +28,12 @@ class Champion:
     A bundle that cannot be read or does not fit is refused, and the one before stays.
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue, *, trusted: bool = False) -> None:
+    def __init__(
+        self, folder: Path, catalogue: Catalogue, *, trusted: bool = False, company: str | None = None
+    ) -> None:
         self.folder = folder
         self.catalogue = catalogue
+        self._company = company
         self._trusted = trusted
         self.bundle: Bundle | None = None
         self.refused: str | None = None
@@ -45,7 +47,9 @@ class Champion:
             if stamp is None or stamp == self._stamp:
                 return False
             try:
-                bundle = load_fitting_bundle(self.folder, self.catalogue, trusted=self._trusted)
+                bundle = load_fitting_bundle(
+                    self.folder, self.catalogue, trusted=self._trusted, company=self._company
+                )
             except KeepsightError as error:
                 if self.refused != str(error):
                     log.warning("model refused", folder=str(self.folder), reason=str(error))
@@ -79,7 +83,8 @@ def fetch_champion(registry_uri: str, model: str, folder: Path) -> bool:
     Raises
     ------
     BundleError
-        MLflow is not installed, the registry does not answer, or what it has is damaged.
+        MLflow is not installed, the registry does not answer, or what it has is damaged, was registered by
+        something else than `keepsight train`, or was refused by its gates.
     """
     # Bounded: MLflow's own defaults wait four minutes for a registry that is down.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -98,8 +103,14 @@ def fetch_champion(registry_uri: str, model: str, folder: Path) -> bool:
             client = mlflow.MlflowClient(tracking_uri=registry_uri, registry_uri=registry_uri)
             version = client.get_model_version_by_alias(model, "champion")
             registered = version.tags.get("bundle_digest")
-            if registered is not None and registered == _digest(folder):
+            if registered is not None and registered == digest_in(folder):
                 return False
+            if version.tags.get("promotable") != "yes":
+                raise BundleError(
+                    f"Version {version.version} of {model} has the alias champion in the registry {registry_uri}, "
+                    "but not by its gates. `keepsight promote` or `keepsight rollback` puts it right; the last "
+                    "good model stays in use."
+                )
             fetched = Path(client.download_artifacts(version.run_id, "bundle", scratch))
         except (MlflowException, OSError) as error:
             raise BundleError(
@@ -112,11 +123,5 @@ def fetch_champion(registry_uri: str, model: str, folder: Path) -> bool:
                 f"The registry {registry_uri} holds another bundle than version {version.version} was registered "
                 "with (its digest differs). Train again (`keepsight train`); the last good model stays in use."
             )
-        save_bundle(bundle, folder)
+        install_bundle(bundle, folder)
     return True
-
-
-def _digest(folder: Path) -> str | None:
-    """Return the digest of the bundle in a folder, without reading it; None where there is none."""
-    stamp = _stamp(folder)
-    return None if stamp is None else hashlib.sha256(stamp).hexdigest()

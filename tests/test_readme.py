@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import duckdb
@@ -63,3 +64,14 @@ def test_every_make_target_of_the_readme_is_there() -> None:
 
 def test_no_figure_is_left_to_be_filled_in() -> None:
     assert "@@" not in README
+
+
+def test_the_line_for_cron_is_a_command_that_is_understood(tmp_path: Path) -> None:
+    (line,) = re.findall(r"^\d+ \d+ \* \* \d+  (.*)$", README, flags=re.MULTILINE)
+    setting, program, *arguments = shlex.split(line.split(">>")[0])
+    assert program.endswith("/keepsight")
+    environment = {"KEEPSIGHT_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": ""}
+    result = CliRunner().invoke(keepsight.app, arguments, env=environment)
+    assert setting.startswith("KEEPSIGHT_HOME=")
+    assert result.exit_code == 1  # not 2: the options are known, and the company is not there
+    assert "/srv/acme/sources.toml: no such file" in result.stderr

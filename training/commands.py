@@ -1,4 +1,4 @@
-"""``keepsight demo-data``, ``snapshot``, ``train``, ``promote`` and ``rollback``."""
+"""``keepsight demo-data``, ``snapshot``, ``train``, ``retrain``, ``promote`` and ``rollback``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from features.catalogue import Catalogue
     from features.sources import Sources, Untimed
     from training.dataset import Snapshots
+    from training.gates import Gate
     from training.recipe import Recipe
+    from training.retrain import Retrained
     from training.run import Proof
     from training.search import Found
-    from training.tracking import Registered
+    from training.tracking import Registered, Tracking
 
 app = typer.Typer(help="Snapshots, training and the champion model.", no_args_is_help=True)
 
@@ -38,6 +40,14 @@ RecipeOption = Annotated[
 AsOfOption = Annotated[
     dt.datetime | None,
     typer.Option("--as-of", formats=DAY, help="Use only what was known then.", show_default=False),
+]
+VouchedOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unproven-tables",
+        help="Vouch for tables that could not be asked (gates G08 and G09): the snapshot file does not carry the "
+        "proof. The gates of the version, and the card of a model trained so, will say it.",
+    ),
 ]
 
 
@@ -84,6 +94,13 @@ def snapshot(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Compute all, whatever an older file or an interrupted run has.")
     ] = False,
+    proof: Annotated[
+        bool,
+        typer.Option(
+            "--proof/--no-proof",
+            help="Let the file carry what promotion asks of the tables; they are read a second time for it.",
+        ),
+    ] = True,
     part_size: Annotated[
         int | None,
         typer.Option(
@@ -122,6 +139,7 @@ def snapshot(
                 label_rule(company, how),
                 pairs_a_part=part_size,
                 fresh=fresh,
+                proven=proof,
                 listener=Listener(bar, lambda sentence: typer.echo(sentence, err=True)),
             )
             left_out = database.untimed
@@ -156,6 +174,7 @@ def train(
         ),
     ] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Make it the champion, if the gates let it.")] = False,
+    vouched: VouchedOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Train a model, prove it on months it has not seen, and register it."""
@@ -164,11 +183,10 @@ def train(
         sources = None  # the command line wins
     if (sources is None) == (snapshots is None):
         raise typer.BadParameter("give exactly one of --sources and --snapshots")
-    from training.gates import refusals
+    from training.gates import not_promoted, refusals
     from training.recipe import load_recipe
-    from training.tracking import Tracking
 
-    how, tracking = load_recipe(recipe), Tracking.here()
+    how, tracking = load_recipe(recipe), _tracking()
     if search_trials is not None:
         how = how.model_copy(update={"search": how.search.model_copy(update={"trials": search_trials})})
     with _progress() as bar:
@@ -176,18 +194,16 @@ def train(
             proof = _train_from_sources(sources, as_of, how, bar, tracking.folder)
         else:
             assert snapshots is not None
-            proof = _train_from_file(snapshots, as_of, how, bar, tracking.folder)
+            proof = _train_from_file(snapshots, as_of, how, bar, tracking.folder, vouched=vouched)
         bar("Registering")
-        registered = tracking.record(proof)
+        registered = _register(tracking, proof, promote=promote)
         against = refusals(proof.gates)
-        if promote and not against:
-            tracking.promote(registered.version)
     if as_json:
         typer.echo(json.dumps(_as_json(proof, registered, promoted=promote and not against)))
     else:
         _print_proof(proof, registered)
     if promote and against:
-        typer.secho(f"Version {registered.version} is not promoted: {len(against)} of the gates refuse.", err=True)
+        typer.secho(not_promoted(registered.version, proof.gates), err=True)
         raise typer.Exit(FAILED)
     if promote and not as_json:
         typer.echo(f"Version {registered.version} is the champion: {tracking.champion_folder}")
@@ -195,11 +211,12 @@ def train(
 
 @app.command()
 @reported
-def promote(version: Annotated[int, typer.Argument(help="Version of the registered model.")]) -> None:
+def promote(
+    version: Annotated[int, typer.Argument(help="Version of the registered model.")],
+    vouched: VouchedOption = False,
+) -> None:
     """Make a registered version the champion, if its gates let it."""
-    from training.tracking import Tracking
-
-    folder = Tracking.here().promote(version)
+    folder = _tracking().promote(version, vouched=vouched)
     typer.echo(f"Version {version} is the champion: {folder}")
 
 
@@ -207,25 +224,101 @@ def promote(version: Annotated[int, typer.Argument(help="Version of the register
 @reported
 def rollback() -> None:
     """Make the version that was champion before the champion again."""
+    typer.echo(f"Version {_tracking().rollback()} is the champion again.")
+
+
+@app.command()
+@reported
+def retrain(
+    sources: SourcesOption,
+    recipe: RecipeOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Train even if nothing has changed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a line.")] = False,
+) -> None:
+    """Train if data, recipe or catalogue have changed, and promote if the gates let it: for a schedule.
+
+    May be started at any time: what a killed one left is put in order, and of two at once one does the work.
+    """
+    from training.recipe import load_recipe
+    from training.retrain import Outcome, Retrained
+    from training.turns import turn_unless_taken
+
+    how, tracking = load_recipe(recipe), _tracking()
+    with turn_unless_taken(tracking.folder / "retrain.lock") as holder:
+        if holder is not None:
+            said = f"Nothing to do: another `keepsight retrain` is under way ({holder})."
+            done = Retrained(Outcome.UNDER_WAY, said)
+        else:
+            done = _retrain(tracking, sources, how, force=force)
+    typer.echo(json.dumps(asdict(done)) if as_json else done.sentence)
+    if done.outcome is Outcome.REFUSED:
+        raise typer.Exit(FAILED)
+
+
+def _retrain(tracking: Tracking, path: Path, recipe: Recipe, *, force: bool) -> Retrained:
+    from features.sources import load_sources
+    from training.ingredients import Ingredients
+    from training.retrain import retrain as bring_up_to_date
+    from training.run import material_of
+
+    company = load_sources(path)
+    with _progress() as bar:
+        found = _gathered(company, None, recipe, bar)
+        material = material_of(found, company.catalogue, recipe, company.yearly_churn)
+
+        def train() -> tuple[Registered, Sequence[Gate]]:
+            proof = _proven(company, found, recipe, bar, tracking.folder)
+            bar("Registering")
+            return _register(tracking, proof, promote=True), proof.gates
+
+        return bring_up_to_date(tracking, Ingredients.of(found, material), train, force=force)
+
+
+def _tracking() -> Tracking:
+    """Return the registry of this home, once it can be used."""
     from training.tracking import Tracking
 
-    typer.echo(f"Version {Tracking.here().rollback()} is the champion again.")
+    tracking = Tracking.here(lambda sentence: typer.echo(sentence, err=True))
+    tracking.refuse_unless_usable()
+    return tracking
+
+
+def _register(tracking: Tracking, proof: Proof, *, promote: bool) -> Registered:
+    """Register a model, and promote it if that is asked and the gates let it, before another command's turn."""
+    from training.gates import refusals
+
+    with tracking.turn():
+        registered = tracking.record(proof)
+        if promote and not refusals(proof.gates):
+            tracking.promote(registered.version)
+    return registered
 
 
 Bar = Callable[[str], Callable[[int, int], None]]
 
 
 def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar, home: Path) -> Proof:
-    from features.sources import load_sources, open_database
-    from training.dataset import gather, label_rule, rebuild_from, training_dates
-    from training.run import train as prove
+    from features.sources import load_sources
 
     company = load_sources(path)
+    return _proven(company, _gathered(company, as_of, recipe, bar), recipe, bar, home)
+
+
+def _gathered(company: Sources, as_of: dt.datetime | None, recipe: Recipe, bar: Bar) -> Snapshots:
+    from features.sources import open_database
+    from training.dataset import gather, label_rule, training_dates
+
     rule = label_rule(company, recipe)
     bar("Reading tables")
     with open_database(company, truncated_at=_known_until(company, as_of)) as database:
         dates = training_dates(database, rule, recipe)
-        found = gather(database, dates, rule, bar("Computing vectors"), horizons=recipe.horizons.days)
+        return gather(database, dates, rule, bar("Computing vectors"), horizons=recipe.horizons.days)
+
+
+def _proven(company: Sources, found: Snapshots, recipe: Recipe, bar: Bar, home: Path) -> Proof:
+    from training.dataset import rebuild_from
+    from training.run import train as prove
+
     return prove(
         found,
         company.catalogue,
@@ -237,7 +330,9 @@ def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, b
     )
 
 
-def _train_from_file(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar, home: Path) -> Proof:
+def _train_from_file(
+    path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar, home: Path, *, vouched: bool = False
+) -> Proof:
     from training.dataset import from_file, known_at
     from training.run import train as prove
 
@@ -247,7 +342,14 @@ def _train_from_file(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar:
     if as_of is not None:
         found = known_at(found, as_of, recipe)
     catalogue = _catalogue_of(found)
-    return prove(found, catalogue, recipe, stage=lambda name: bar(name.capitalize()), searches=home / SEARCHES)
+    return prove(
+        found,
+        catalogue,
+        recipe,
+        stage=lambda name: bar(name.capitalize()),
+        searches=home / SEARCHES,
+        vouched=vouched,
+    )
 
 
 def _catalogue_of(found: Snapshots) -> Catalogue:

@@ -19,6 +19,15 @@ from features.vectors import UNDER_NOTICE, FeatureContract, Floats, Vectors, fea
 from training.definition import CONTRACTION, Labelling, LabelRule
 from training.labels import Names, counted, label_by_horizon, labeller, labelling, spells_of
 from training.recipe import Recipe
+from training.table_proof import (
+    PROOF_KEY,
+    Rechecked,
+    TableProof,
+    date_to_recheck,
+    proof_in,
+    recheck,
+    sample_of,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +61,11 @@ class Snapshots:
         from a file that does not say.
     labelled
         By which definition; None as for `kind`.
+    company
+        Whose they are, as ``sources.toml`` names it; None: not known.
+    rechecked
+        What `keepsight snapshot` found when it built some vectors again (gate G09); None: not in the file, or the
+        tables are at hand.
     """
 
     vectors: Vectors
@@ -61,6 +75,8 @@ class Snapshots:
     by_horizon: Mapping[int, Floats] = field(default_factory=dict)
     kind: Names | None = None
     labelled: Labelling | None = None
+    company: str | None = None
+    rechecked: Rechecked | None = None
 
     def accounts_by_kind(self, churned: bool = True) -> dict[str, int]:
         """Count the accounts with a labelled snapshot of each kind; those that counted, or those that did not.
@@ -238,7 +254,8 @@ def gather(
     }
     churned = _unless_noticed(labels.churned, noticed)
     kind, by = np.where(np.isnan(churned), "", labels.kind), labelling(database, rule)
-    return Snapshots(vectors, churned, labels.event_at, database.untimed, by_horizon, kind, by)
+    company = database.sources.config.company
+    return Snapshots(vectors, churned, labels.event_at, database.untimed, by_horizon, kind, by, company)
 
 
 def to_file(
@@ -249,11 +266,13 @@ def to_file(
     *,
     pairs_a_part: int | None = None,
     fresh: bool = False,
+    proven: bool = True,
     listener: Listener | None = None,
 ) -> Written:
     """Write what :func:`gather` returns, ordered by date and account, part by part.
 
     See :func:`features.snapshot_store.write_in_parts`, also for its errors; `pairs_a_part` None: its default.
+    `proven`: the file carries what gates G08 and G09 ask of the tables, which are read a second time for it.
 
     Raises
     ------
@@ -271,10 +290,29 @@ def to_file(
         churned = _unless_noticed(found.churned, floats(rows[UNDER_NOTICE]))
         return label_columns(churned, np.where(np.isnan(churned), "", found.kind))
 
+    listener = listener or NOBODY
+    said = {}
+    if proven:
+        listener.stage("Checking that later records change nothing")
+        said[PROOF_KEY] = _proof(database, asked).to_json().encode()
     definition = labelling(database, rule).to_json()
-    task = Task(asked.past, asked.grid, asked.contract, labels, (CHURNED, KIND), definition)
+    task = Task(asked.past, asked.grid, asked.contract, labels, (CHURNED, KIND), definition, said)
     size = pairs_a_part or PAIRS_A_PART
-    return write_in_parts(path, task, pairs_a_part=size, fresh=fresh, listener=listener or NOBODY)
+    return write_in_parts(path, task, pairs_a_part=size, fresh=fresh, listener=listener)
+
+
+def _proof(database: Database, asked: _Asked) -> TableProof:
+    """Ask the tables what a file of snapshots will be asked."""
+    import pyarrow.compute as pc
+
+    from features.snapshots import build_vectors
+
+    date = date_to_recheck(asked.grid["as_of"].to_numpy())
+    there = asked.grid.filter(pc.equal(asked.grid["as_of"], date.astype("datetime64[s]").item()))
+    some = there.take(sample_of(there["account_id"].to_pylist()))
+    ours = build_vectors(asked.past, database.sources.catalogue, asked.contract, some)
+    rechecked = recheck(ours, rebuild_from(database.sources, asked.contract), date)
+    return TableProof(database.untimed, rechecked)
 
 
 @dataclass(frozen=True)
@@ -304,7 +342,8 @@ def _unless_noticed(churned: Floats, under_notice: Floats) -> Floats:
 def from_file(path: Path) -> Snapshots:
     """Read a snapshot file, in the order of :func:`gather`.
 
-    ``event_at`` is NaT throughout: a file tells who churned within the horizon, not when.
+    ``event_at`` is NaT throughout: a file tells who churned within the horizon, not when. ``left_out`` and
+    ``rechecked`` are what the file carries (:mod:`training.table_proof`).
 
     Raises
     ------
@@ -314,6 +353,7 @@ def from_file(path: Path) -> Snapshots:
     from features.snapshot_file import read_labels, read_snapshots
 
     vectors, churned = read_snapshots(path)
+    proof, company = proof_in(path)
     order = np.lexsort((vectors.as_of, vectors.account_ids.astype(str)))
     said, kind = read_labels(path)
     try:
@@ -324,7 +364,16 @@ def from_file(path: Path) -> Snapshots:
         ) from error
     nowhere = np.full(len(vectors), "NaT", dtype="datetime64[s]")
     kinds = None if kind is None else kind[order]
-    return Snapshots(vectors.take(order), churned[order], nowhere, kind=kinds, labelled=labelled)
+    return Snapshots(
+        vectors.take(order),
+        churned[order],
+        nowhere,
+        None if proof is None else proof.left_out,
+        kind=kinds,
+        labelled=labelled,
+        company=company,
+        rechecked=None if proof is None else proof.rechecked,
+    )
 
 
 def refuse_other_labels(found: Snapshots, recipe: Recipe, catalogue: Catalogue) -> None:

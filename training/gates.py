@@ -1,13 +1,15 @@
 """Gates: what a model must show before it may serve. Each passes, fails, or cannot judge, and says why.
 
-Only a model that passes them is promoted: a gate that cannot judge has not been passed. The exceptions
-are G08 and G09, which a snapshot file cannot be asked, and G10: what it cannot judge is marked as extrapolated.
+Only a model that passes them is promoted: a gate that cannot judge has not been passed. G08 and G09 ask the
+tables; a snapshot file answers for them with the proof that `keepsight snapshot` puts into it. For a file without
+one, somebody may vouch for the tables: that is written into the gate. What G10 cannot judge is marked as
+extrapolated in every answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -18,6 +20,7 @@ from training.horizons import HorizonProof
 from training.intervals import IntervalCheck
 from training.probes import Telling
 from training.recipe import GateRecipe
+from training.table_proof import Rechecked
 
 
 class Verdict(StrEnum):
@@ -57,9 +60,27 @@ ABOUT = {
 }
 
 
+NEXT = {
+    "G01": "wait until more accounts have left, deliver an older history, or ask for fewer in a recipe.",
+    "G02": "connect more tables: `keepsight check` says what each missing one leaves unknown.",
+    "G03": "the simpler model is the better one so far: deliver a longer history, or train again in some months.",
+    "G04": "the rate of churn has moved: train again when the newest months have their labels.",
+    "G05": "rows tell the label by themselves: look for accounts that are there twice, or whose id says who left.",
+    "G06": "look at when that column is written; deliver its recorded_at, or leave it out.",
+    "G07": "report it: the dates of this run were put together wrongly.",
+    "G08": "deliver recorded_at for what is named, or say in sources.toml that it is never rewritten.",
+    "G09": "rows were changed after the fact: deliver recorded_at, or leave the table out.",
+    "G10": "when accounts leave has changed: train again in some months, or ask for fewer horizons in a recipe.",
+    "G11": "answers are less sure than they say: train again when the newest months have their labels.",
+}
 NEED_TABLES = ("G08", "G09")
 EXTRAPOLATED = "G10"  # a horizon that cannot be judged is marked in every answer, and stands in nobody's way
-FROM_FILE = "trained from a snapshot file: the tables are not there to look at. Train from --sources."
+VOUCHING = "--allow-unproven-tables"
+FROM_FILE = (
+    "trained from a snapshot file that does not carry the proof. Write it anew with `keepsight snapshot`, train "
+    f"from --sources, or vouch for the tables with {VOUCHING}."
+)
+VOUCHED = f"not asked: somebody vouched for the tables ({VOUCHING})."
 
 
 def refusals(gates: Sequence[Gate]) -> list[str]:
@@ -69,15 +90,40 @@ def refusals(gates: Sequence[Gate]) -> list[str]:
     --------
     >>> refusals([Gate("G06", "no column is too good to be true", Verdict.FAIL, "look for the leak: x.")])
     ['G06 no column is too good to be true: fail, look for the leak: x.']
-    >>> refusals([later_records_change_nothing(None, 0, np.datetime64("2025-01-01"))])
-    []
+    >>> unproven = [later_records_change_nothing(None)]
+    >>> len(refusals(unproven)), len(refusals(vouched_for(unproven)))
+    (1, 0)
     """
+    return [f"{gate.code} {gate.about}: {gate.verdict}, {gate.reason}" for gate in _against(gates)]
+
+
+def next_steps(gates: Sequence[Gate]) -> list[str]:
+    """Return what to do about each gate that stands against promotion."""
+    return [f"{gate.code}: {NEXT.get(gate.code, 'see its reason.')}" for gate in _against(gates)]
+
+
+def not_promoted(version: int, gates: Sequence[Gate]) -> str:
+    """Say that a version is not promoted, why, and what to do."""
+    lines = [f"Version {version} is not promoted; the champion stays as it is.", *refusals(gates), "What to do:"]
+    return "\n  ".join([*lines, *next_steps(gates)])
+
+
+def vouched_for(gates: Sequence[Gate]) -> list[Gate]:
+    """Return the gates, with those that could not ask the tables noted as vouched for; a failed one stays so."""
     return [
-        f"{gate.code} {gate.about}: {gate.verdict}, {gate.reason}"
+        replace(gate, reason=VOUCHED)
+        if gate.code in NEED_TABLES and gate.verdict is Verdict.CANNOT_JUDGE
+        else gate
         for gate in gates
-        if gate.verdict is Verdict.FAIL
-        or (gate.verdict is Verdict.CANNOT_JUDGE and gate.code not in (*NEED_TABLES, EXTRAPOLATED))
     ]
+
+
+def _against(gates: Sequence[Gate]) -> list[Gate]:
+    return [gate for gate in gates if not _excused(gate) and gate.verdict is not Verdict.PASS]
+
+
+def _excused(gate: Gate) -> bool:
+    return gate.verdict is Verdict.CANNOT_JUDGE and (gate.reason == VOUCHED or gate.code == EXTRAPOLATED)
 
 
 def enough_churned(trained: int, final: int, recipe: GateRecipe) -> Gate:
@@ -161,13 +207,15 @@ def timed(left_out: Sequence[str] | None, used: Sequence[str]) -> Gate:
     return _gate("G08", Verdict.PASS, "everything that was read shows its past.")
 
 
-def later_records_change_nothing(changed: Sequence[str] | None, vectors: int, date: np.datetime64) -> Gate:
+def later_records_change_nothing(found: Rechecked | None) -> Gate:
     """G09: vectors from all data equal vectors from data cut off at their date."""
-    if changed is None:
+    if found is None:
         return _gate("G09", Verdict.CANNOT_JUDGE, FROM_FILE)
-    if changed:
-        return _gate("G09", Verdict.FAIL, f"cut off at {_day(date)}, these columns differ: {', '.join(changed)}.")
-    return _gate("G09", Verdict.PASS, f"{vectors} vectors of {_day(date)} are the same from data cut off there.")
+    if found.changed:
+        reason = f"cut off at {found.date}, these columns differ: {', '.join(found.changed)}."
+        return _gate("G09", Verdict.FAIL, reason)
+    reason = f"{found.vectors} vectors of {found.date} are the same from data cut off there."
+    return _gate("G09", Verdict.PASS, reason)
 
 
 def horizons_hold(horizons: Sequence[HorizonProof]) -> Gate:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from features.catalogue.schema import Definitions
 from features.sources import Untimed
@@ -102,23 +100,3 @@ def known_in_spite(vectors: Vectors, definitions: Definitions, left_out: Sequenc
         for name, signal in definitions.signals.items()
         if tables & tables_needed(signal.measure) and not np.isnan(vectors.column(name)).all()
     ]
-
-
-def sample_at(vectors: Vectors, date: np.datetime64, most: int) -> npt.NDArray[np.intp]:
-    """Return the positions of at most `most` accounts' vectors at `date`, in order, the same ones on every run.
-
-    Of a date without vectors there are none.
-    """
-    rows = np.flatnonzero(vectors.as_of == date)
-    order = np.argsort([zlib.crc32(str(account).encode()) for account in vectors.account_ids[rows]])
-    return np.sort(rows[order[:most]])
-
-
-def changed_columns(ours: Vectors, truncated: Vectors) -> Sequence[str]:
-    """Name the columns that differ between vectors from all data and vectors from data that end at `as_of`.
-
-    Values to 1e-9, since sums come in another order; reasons exactly. Both have the same accounts, in one order.
-    """
-    same = np.isclose(ours.values, truncated.values, rtol=1e-9, atol=0.0, equal_nan=True)
-    same &= ours.unknown == truncated.unknown
-    return [ours.contract.names[place] for place in np.flatnonzero(~same.all(axis=0))]

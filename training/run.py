@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from features.catalogue import Catalogue
-from features.vectors import Vectors
 from models.bundle import Bundle
 from models.scorecard import Scorecard
 from training import gates as gate
@@ -21,15 +20,13 @@ from training.fitting import Fit, Material, fit
 from training.folds import Split, churned_accounts, split_final_block
 from training.gates import Gate
 from training.horizons import HorizonProof, prove_horizons
-from training.probes import changed_columns, known_in_spite, most_telling, sample_at, shuffled
+from training.probes import known_in_spite, most_telling, shuffled
 from training.recipe import Recipe
 from training.search import Found, Progress, search
+from training.table_proof import Rebuild, date_to_recheck, recheck, sample_of
 
-RECHECKED_ACCOUNTS = 200
 TOO_SHORT = "the history is too short to set months apart that nothing has learnt from."
 
-# Rebuilds the vectors of some accounts at one date from data that end there.
-Rebuild = Callable[[Sequence[str], np.datetime64], Vectors]
 Stage = Callable[[str], Progress]  # what it returns is called with (done, in all)
 
 
@@ -41,6 +38,8 @@ class Proof:
     ----------
     snapshots
         What it was trained and judged on.
+    asked
+        The recipe that was asked for, before any search.
     material
         The rows, the catalogue, the prior and the recipe: where there was a search, the one that it found.
     search
@@ -66,6 +65,7 @@ class Proof:
     """
 
     snapshots: Snapshots
+    asked: Recipe
     material: Material
     search: Found | None
     split: Split
@@ -88,6 +88,7 @@ def train(
     rebuild: Rebuild | None = None,
     stage: Stage | None = None,
     searches: Path | None = None,
+    vouched: bool = False,
 ) -> Proof:
     """Train and prove a model.
 
@@ -107,6 +108,8 @@ def train(
         Told what begins.
     searches
         Folder in which the trials of a search are kept, so that one that was interrupted goes on; None: nowhere.
+    vouched
+        Somebody vouches for tables that cannot be asked (gates G08 and G09); the gates and the card say so.
 
     Raises
     ------
@@ -136,14 +139,20 @@ def train(
     tell("leakage probes and gates")
     gates = _gates(snapshots, material, split, proven, contest, rebuild)
     gates += [gate.horizons_hold(horizons), gate.intervals_hold(contest.intervals if contest else None, gates[0])]
+    if vouched:
+        gates = gate.vouched_for(gates)
     tell("fit on all months")
     registered = fit(material, np.flatnonzero(~np.isnan(churned)))
     registered = replace(registered, hazard=registered.hazard.with_proven([h.days for h in horizons if h.holds]))
     verdict = _verdict(contest, gates)
     card = model_card(snapshots, rule, material, split, proven, registered, contest, horizons, gates, verdict)
-    bundle = replace(registered.bundle(material, card), recipe=material.recipe.to_toml(remark=rule.text))
+    bundle = replace(
+        registered.bundle(material, card),
+        recipe=material.recipe.to_toml(remark=rule.text),
+        company=snapshots.company,
+    )
     proved = (split, proven, contest, tuple(horizons), tuple(gates), verdict)
-    return Proof(snapshots, material, found, *proved, registered, bundle, rule)
+    return Proof(snapshots, recipe, material, found, *proved, registered, bundle, rule)
 
 
 def material_of(
@@ -191,15 +200,12 @@ def _gates(
 
 
 def _rechecked(snapshots: Snapshots, rebuild: Rebuild | None) -> Gate:
-    vectors = snapshots.vectors
-    # A date with a year of later records behind it, where the history is that long: there is most to leak.
-    dates = np.unique(vectors.as_of)
-    date = dates[len(dates) // 2]
-    if rebuild is None:
-        return gate.later_records_change_nothing(None, 0, date)
-    ours = vectors.take(sample_at(vectors, date, RECHECKED_ACCOUNTS))
-    again = rebuild(list(ours.account_ids), date)
-    return gate.later_records_change_nothing(changed_columns(ours, again), len(ours), date)
+    vectors, found = snapshots.vectors, snapshots.rechecked
+    if rebuild is not None:
+        date = date_to_recheck(vectors.as_of)
+        there = np.flatnonzero(vectors.as_of == date)
+        found = recheck(vectors.take(there[sample_of(vectors.account_ids[there])]), rebuild, date)
+    return gate.later_records_change_nothing(found)
 
 
 def _verdict(contest: Contest | None, gates: Sequence[Gate]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from models.bundle import Bundle, save_bundle
+from models.bundle import Bundle, install_bundle, save_bundle
 from serving.commands import app
 from serving.schemas import Answer
 from tests.serving.company import AS_OF, IN_FORCE, LEFT, TROUBLED, write_company
@@ -145,3 +146,16 @@ def test_a_file_that_cannot_be_written_is_a_clear_error(
     assert done.exit_code == 1
     assert "cannot be read or written" in done.output
     assert not list(tmp_path.parent.glob("*.part"))
+
+
+def test_the_champion_of_another_company_is_refused_with_the_way_out(
+    keepsight: CliRunner, sources: Path, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_bundle(replace(bundle, company="Large"), tmp_path / "champion")
+    monkeypatch.setenv("KEEPSIGHT_HOME", str(tmp_path))
+    result = keepsight.invoke(app, ["explain", TROUBLED, "--sources", str(sources)])
+    assert result.exit_code == 1
+    assert "trained on the tables of Large, and the sources are those of Small" in result.stderr
+    assert "KEEPSIGHT_HOME" in result.stderr
+    install_bundle(replace(bundle, company="Small"), tmp_path / "champion")
+    assert keepsight.invoke(app, ["explain", TROUBLED, "--sources", str(sources)]).exit_code == 0

@@ -127,6 +127,15 @@ class TestTheService:
             assert failed
             assert client.get("/readyz").json()["status"] == "ready"
 
+    def test_the_champion_of_another_company_does_not_answer_and_the_reason_is_told(
+        self, bundle: Bundle, sources: Path, tmp_path: Path
+    ) -> None:
+        save_bundle(dataclasses.replace(bundle, company="Large"), tmp_path / "champion")
+        with running(Settings(home=tmp_path, sources=sources)) as client:
+            about = client.get("/model").json()
+        assert about["model"] is None
+        assert "trained on the tables of Large, and the sources are those of Small" in about["refused"]
+
     def test_without_a_model_the_rules_answer_and_say_so(self, rules_client: TestClient) -> None:
         answer = rules_client.post("/predict", json=QUESTION).json()
         assert answer["model_probability"] is None
@@ -183,7 +192,7 @@ def test_the_registrys_champion_is_copied_once(bundle: Bundle, tmp_path: Path) -
     run = client.create_run(client.create_experiment("e", (tmp_path / "runs").as_uri()))
     client.log_artifacts(run.info.run_id, str(save_bundle(bundle, tmp_path / "bundle")), "bundle")
     client.create_registered_model("keepsight")
-    tags = {"bundle_digest": bundle.digest}
+    tags = {"bundle_digest": bundle.digest, "promotable": "yes"}
     version = client.create_model_version("keepsight", f"{run.info.artifact_uri}/bundle", run.info.run_id, tags)
     client.set_registered_model_alias("keepsight", "champion", version.version)
     assert fetch_champion(uri, "keepsight", folder)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from models.bundle import load_bundle
 from tests.training.fabricated import a_company
 from training.commands import app
+from training.dataset import from_file
 from training.definition import VERSION
 from training.simulation import simulate
 
@@ -103,12 +104,20 @@ def test_a_file_of_snapshots_trains_the_same_way_and_promotion_is_refused_by_a_g
     early = run("train", "--snapshots", file, "--as-of", "2025-03-01")
     assert early.exit_code == 1
     assert "Write a file with `keepsight snapshot --as-of 2025-03-01`" in " ".join(early.output.split())
+    found = from_file(file)
+    assert found.company == "Simulated company"
+    assert found.left_out is not None
+    assert found.rechecked is not None
+    assert found.rechecked.changed == ()
+    assert found.rechecked.vectors == 200
     strict = tmp_path / "strict.toml"
     strict.write_text(RECIPE.replace("churned_accounts_final = 5", "churned_accounts_final = 5000"))
     result = run("train", "--snapshots", file, "--recipe", strict, "--promote")
     assert result.exit_code == 1
-    assert "G01" in result.output
-    assert "is not promoted" in result.output
+    assert "Version 1 is not promoted; the champion stays as it is." in result.stderr
+    assert "G01: wait until more accounts have left" in result.stderr
+    assert "G08" not in result.stderr
+    assert "G09" not in result.stderr
     assert f"Report: {home / 'reports' / '1' / 'report.html'}" in result.output
     assert not (home / "champion").exists()
 
@@ -232,14 +241,21 @@ def test_a_model_that_passes_is_promoted_and_can_be_promoted_again(
     recipe = tmp_path / "recipe.toml"
     # A made company of straight effects is ridge's own ground.
     recipe.write_text(RECIPE + "tolerance_log_loss = 0.05\n")
-    result = run("train", "--snapshots", plain, "--recipe", recipe, "--promote", "--json")
+    command = ("train", "--snapshots", plain, "--recipe", recipe, "--promote", "--json")
+    unproven = run(*command)
+    assert unproven.exit_code == 1
+    assert "vouch for the tables with --allow-unproven-tables" in unproven.stderr
+    result = run(*command, "--allow-unproven-tables")
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
     assert answer["promoted"] is True
     assert load_bundle(home / "champion").digest == answer["bundle_digest"]
-    again = run("promote", 1)
+    assert json.loads(result.stdout)["version"] == 2
+    assert "G09" in run("promote", 1).stderr
+    again = run("promote", 1, "--allow-unproven-tables")
     assert again.exit_code == 0, again.output
     assert "Version 1 is the champion" in again.output
+    assert "Version 2 is the champion again" in run("rollback").output
     back = run("rollback")
     assert back.exit_code == 1
     assert "nothing to go back to" in back.output

@@ -13,7 +13,16 @@ from features.vectors import Vectors
 from tests.training.conftest import snapshots_of
 from tests.training.fabricated import Made, a_company
 from training.evaluation import Difference
-from training.gates import Verdict, refusals, shuffled_teach_nothing, windows_apart
+from training.gates import (
+    NEXT,
+    VOUCHED,
+    Verdict,
+    next_steps,
+    refusals,
+    shuffled_teach_nothing,
+    vouched_for,
+    windows_apart,
+)
 from training.probes import most_telling
 from training.recipe import Recipe
 from training.run import Proof, train
@@ -160,3 +169,31 @@ def test_no_labels_end_in_a_clear_refusal(company: Made, quick: Recipe) -> None:
     empty = replace(snapshots_of(company), churned=np.full(len(company.churned), np.nan))
     with pytest.raises(TrainingError, match="no label window is over"):
         train(empty, company.catalogue, quick)
+
+
+def test_tables_that_cannot_be_asked_refuse_promotion_unless_somebody_vouches_for_them(
+    company: Made, quick: Recipe
+) -> None:
+    of_a_file = replace(snapshots_of(company), left_out=None)
+    unproven = train(of_a_file, company.catalogue, quick)
+    assert verdicts(unproven)["G08"] == verdicts(unproven)["G09"] == "cannot_judge"
+    against = {line.split()[0] for line in refusals(unproven.gates)}
+    assert against >= {"G08", "G09"}
+    assert "keepsight snapshot" in reason(unproven, "G09")
+
+    vouched = train(of_a_file, company.catalogue, quick, vouched=True)
+    assert {line.split()[0] for line in refusals(vouched.gates)} == against - {"G08", "G09"}
+    assert reason(vouched, "G08") == reason(vouched, "G09") == VOUCHED
+    assert VOUCHED in vouched.bundle.model_card
+
+
+def test_nobody_can_vouch_for_tables_that_have_failed(company: Made, quick: Recipe) -> None:
+    left_out = (Untimed("contacts", None, "its rows have no recorded_at", "Deliver it"),)
+    failed = train(replace(snapshots_of(company), left_out=left_out), company.catalogue, quick).gates
+    assert any(line.startswith("G08") for line in refusals(vouched_for(failed)))
+
+
+def test_each_gate_that_refuses_names_the_next_step(company: Made, quick: Recipe) -> None:
+    gates = train(replace(snapshots_of(company), left_out=None), company.catalogue, quick).gates
+    assert [step.split(":")[0] for step in next_steps(gates)] == [line.split()[0] for line in refusals(gates)]
+    assert {gate.code for gate in gates} <= set(NEXT)

@@ -58,7 +58,7 @@ def test_a_run_is_on_record_with_figures_report_card_and_bundle(tracking: Tracki
 def test_nothing_is_written_outside_the_home(tracking: Tracking, proof: Proof, home: Path, tmp_path: Path) -> None:
     tracking.record(proof)
     assert {path.name for path in tmp_path.iterdir()} == {"home"}
-    assert {path.name for path in home.iterdir()} == {"mlflow.db", "mlruns", "reports"}
+    assert {path.name for path in home.iterdir()} == {"mlflow.db", "mlruns", "reports", "training.lock"}
 
 
 def test_the_report_of_a_version_lies_in_the_home_as_it_was_logged(
