@@ -59,6 +59,7 @@ PROMOTABLE, WAS_CHAMPION, INGREDIENTS = "promotable", "was_champion", "ingredien
 WORKING_FOLDER = "working_folder"  # tag of a run: tells whether it was killed
 CATALOGUE = "catalogue.json"
 LOCK = "training.lock"
+REPORTS = "reports"
 _URIS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _REASON_LENGTH = 2_000  # MLflow refuses tags of more than 5,000 bytes
 
@@ -234,7 +235,7 @@ class Tracking:
                 MODEL, source=model.model_uri, run_id=run.info.run_id, model_id=model.model_id, tags=_tags(proof)
             )
             with self._in_order(client):  # sets the alias
-                kept = write_files(report, self.folder / "reports" / str(version.version))
+                kept = write_files(report, self.folder / REPORTS / str(version.version))
                 return Registered(run.info.run_id, int(version.version), kept)
 
     def promote(self, version: int, *, vouched: bool = False) -> Path:
@@ -423,6 +424,8 @@ class Tracking:
         for folder in dead:
             remove(folder)
         remove_unfinished(self.champion_folder)
+        for unfinished in (self.folder / REPORTS).glob(".*"):
+            remove(unfinished)
 
     def _say_if_another_company(self, registry: _Registry, version: Any) -> None:
         if registry.line:

@@ -138,5 +138,5 @@ def left_behind(home: Path) -> list[Path]:
 def remove(folder: Path) -> None:
     """Remove a run's folder."""
     shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):  # another run's is there
+    with contextlib.suppress(OSError):  # something else is there
         folder.parent.rmdir()

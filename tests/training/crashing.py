@@ -382,8 +382,8 @@ def refuse_unless_the_next_command_puts_all_in_order(home: Path) -> None:
     assert state.running == 0, "a run of a dead process seems to be under way"
     names = {path.name for path in home.iterdir() if not path.name.startswith(".champion-")}
     # SQLite leaves a journal that nothing was written to, and takes it for its next one.
-    left = names - {"mlflow.db", "mlflow.db-journal", "mlruns", "champion", "training.lock"}
-    assert not left, "files of the dead are left"
+    left = names - {"mlflow.db", "mlflow.db-journal", "mlruns", "champion", "training.lock", module.REPORTS}
+    assert not left | {path.name for path in (home / module.REPORTS).glob(".*")}, "files of the dead are left"
 
 
 if __name__ == "__main__":
