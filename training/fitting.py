@@ -196,7 +196,7 @@ def said_of_later_months(material: Material, rows: Positions) -> tuple[Positions
 
     Models of earlier months gave them, so two catalogues or recipes can be compared on months that neither had
     learnt from, with the final block untouched. Folds agree on the number of trees, the calibration and kappa:
-    both sides look a little better than on months never seen.
+    both sides look a little better than on months never seen. Empty where no fold was possible.
 
     Raises
     ------
