@@ -115,7 +115,7 @@ def hold_contest(material: Material, fitted: Fit, split: Split, event_at: npt.ND
         probabilities=probabilities,
         scores={name: block.scores(probability) for name, probability in probabilities.items()},
         block=block,
-        bands=_bands(answers, block),
+        bands=bands_of(answers, block),
         intervals=_intervals(answers, churned[split.final], recipe),
         early={days: _early(answers, event_at[split.final], days, block) for days in DAYS_BEFORE},
     )
@@ -150,7 +150,8 @@ def _intervals(answers: Answers, churned: Floats, recipe: Recipe) -> IntervalChe
     return check_intervals(said, (high - low) / 2, churned, answers.account_id, weight, recipe.interval)
 
 
-def _bands(answers: Answers, block: Block) -> tuple[BandRow, ...]:
+def bands_of(answers: Answers, block: Block) -> tuple[BandRow, ...]:
+    """Return snapshots and churn of each band; `answers` and `block` are about the same rows."""
     rows = []
     for band in ("healthy", "not_so_healthy", "unhealthy", None):
         there = np.array([given == band for given in answers.band], dtype=bool)

@@ -17,6 +17,7 @@ from models.bundle import Bundle
 from models.calibration import Platt
 from models.design import Medians, design_matrix, training_medians
 from models.hazard import Hazard
+from models.numbers import sigmoid
 from models.scorecard import Scorecard
 from models.signs import Judgements, Severities, judge, severities
 from training.boosting import best_rounds, fit_booster, fit_with_losses
@@ -157,10 +158,7 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
     _refuse_one_answer(churned)
     folds, recipe = material.folds(rows), material.recipe
     weight = churned_accounts(accounts, churned) / churned.sum()
-    # One fold's training columns at a time: a million snapshots of them fill half a gigabyte.
-    agreed = agree(
-        [Prepared(material, fold).fitted(recipe.booster, recipe.seed) for fold in folds], recipe, weight
-    )
+    agreed = _agreed(material, folds, weight)
     interval = fit_interval(agreed.unseen, agreed.platt, agreed.kappa, weight, recipe.interval)
     hazard = _hazard(material, folds, agreed, weight, until)
     judgements = material.severities.take(rows)
@@ -191,6 +189,29 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
         across_time=folds.across_time,
         origins=tuple(_origins(material, folds, agreed)),
     )
+
+
+def said_of_later_months(material: Material, rows: Positions) -> tuple[Positions, Floats]:
+    """Return the rows of `rows` that folds judged, and the probability that the blend gave each of them.
+
+    Models of earlier months gave them, so two catalogues or recipes can be compared on months that neither had
+    learnt from, with the final block untouched. Folds agree on the number of trees, the calibration and kappa:
+    both sides look a little better than on months never seen. Empty where no fold was possible.
+
+    Raises
+    ------
+    TrainingError
+        No labels, or one answer only.
+    """
+    churned, accounts = material.churned[rows], material.vectors.account_ids[rows]
+    _refuse_one_answer(churned)
+    folds = material.folds(rows)
+    agreed = _agreed(material, folds, churned_accounts(accounts, churned) / churned.sum())
+    judged = [fold.validate for fold in folds]
+    said = [one.blended(agreed.platt, agreed.kappa) for one in agreed.unseen]
+    if not judged:
+        return np.zeros(0, dtype=np.intp), np.zeros(0)
+    return np.concatenate(judged), sigmoid(np.concatenate(said))
 
 
 def _refuse_one_answer(churned: Floats) -> None:
@@ -247,6 +268,12 @@ def agree(folds: Sequence[FittedFold], recipe: Recipe, weight: float) -> Agreed:
     )
     platt = fit_platt(margins, churned, weight, recipe.calibration)
     return Agreed(rounds, platt, fit_kappa(unseen, platt, weight, recipe.blend), unseen)
+
+
+def _agreed(material: Material, folds: Folds, weight: float) -> Agreed:
+    """Fit each fold, one's training columns at a time: a million snapshots of them fill half a gigabyte."""
+    recipe = material.recipe
+    return agree([Prepared(material, fold).fitted(recipe.booster, recipe.seed) for fold in folds], recipe, weight)
 
 
 def _origins(material: Material, folds: Folds, agreed: Agreed) -> Iterator[Origin]:

@@ -8,7 +8,7 @@ from models.blend import Blend
 from models.calibration import Platt
 from tests.training.fabricated import EFFECTS, Made, a_company
 from training.calibrating import Unseen, fit_kappa, fit_platt
-from training.fitting import fit
+from training.fitting import fit, said_of_later_months
 from training.recipe import Recipe, load_recipe
 from training.scorecard_fit import fit_scorecard, penalised_logistic
 
@@ -139,3 +139,15 @@ def test_one_answer_alone_is_refused(company: Made, quick: Recipe, everyone: flo
 def test_no_label_at_all_is_refused(company: Made, quick: Recipe) -> None:
     with pytest.raises(TrainingError, match="no label window is over"):
         fit(company.material(quick), np.array([], dtype=np.intp))
+
+
+def test_what_is_said_of_later_months_is_what_the_origins_were_judged_by(company: Made, quick: Recipe) -> None:
+    material, rows = company.material(quick), everybody(company)
+    judged, said = said_of_later_months(material, rows)
+    origins = fit(material, rows).origins
+    assert len(judged) == len(said) == sum(one.snapshots for one in origins)
+    assert str(material.vectors.as_of[judged].min())[:10] == origins[0].first
+    churned = company.churned[judged]
+    losses = -np.log(np.where(churned == 1, said, 1 - said))
+    pooled = sum(one.log_loss["blend"] * one.snapshots for one in origins) / len(judged)
+    assert losses.mean() == pytest.approx(pooled)
