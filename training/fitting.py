@@ -234,7 +234,8 @@ def agree(folds: Sequence[FittedFold], recipe: Recipe, weight: float) -> Agreed:
         np.concatenate([getattr(fold, name) for fold in unseen]) if unseen else np.zeros(0)
         for name in ("margin", "churned")
     )
-    platt = fit_platt(margins, churned, weight, recipe.calibration)
+    fold = np.repeat(np.arange(len(unseen)), [len(one.churned) for one in unseen])
+    platt = fit_platt(margins, churned, weight, recipe.calibration, fold)
     return Agreed(rounds, platt, fit_kappa(unseen, platt, weight, recipe.blend), unseen)
 
 
