@@ -6,6 +6,9 @@ import datetime as dt
 
 from features.errors import ReadingError
 
+# A clock may be wrong by some hours, a local time is read as UTC, and a date counts from the end of its day.
+CLOCKS_DIFFER = dt.timedelta(days=1)
+
 
 def now() -> dt.datetime:
     """Return the current time, UTC, without zone, in whole seconds, as all times in Keepsight are."""

@@ -19,7 +19,9 @@ from features.measures.rows import floats
 from features.vectors import FeatureContract, Floats, Vectors
 
 CONTRACT_KEY = b"keepsight_contract"
+LABELS_KEY = b"keepsight_labels"
 CHURNED = pa.field("churned", pa.bool_())
+KIND = pa.field("label_kind", pa.string())
 
 
 def vector_schema(contract: FeatureContract) -> pa.Schema:
@@ -54,6 +56,16 @@ def vector_table(vectors: Vectors) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
+def label_columns(churned: Floats, kind: npt.NDArray[np.str_]) -> pa.Table:
+    """Return labels as the columns ``churned`` and ``label_kind``; NaN and the empty text are null.
+
+    >>> label_columns(np.array([1.0, np.nan]), np.array(["lapse", ""])).to_pylist()
+    [{'churned': True, 'label_kind': 'lapse'}, {'churned': None, 'label_kind': None}]
+    """
+    columns = [_answers(churned), pa.array(kind.astype(object), KIND.type, mask=kind == "")]
+    return pa.table(columns, schema=pa.schema([CHURNED, KIND]))
+
+
 def with_churned(table: pa.Table, churned: Floats) -> pa.Table:
     """Return the rows with ``churned``, shape (n,): 1, 0, or NaN (null in the file) where censored or not at risk.
 
@@ -62,7 +74,11 @@ def with_churned(table: pa.Table, churned: Floats) -> pa.Table:
     pyarrow.ArrowInvalid
         As many labels as rows are asked for.
     """
-    return table.append_column(CHURNED, pa.array(churned == 1, pa.bool_(), mask=np.isnan(churned)))
+    return table.append_column(CHURNED, _answers(churned))
+
+
+def _answers(churned: Floats) -> pa.Array:
+    return pa.array(churned == 1, CHURNED.type, mask=np.isnan(churned))
 
 
 def read_snapshots(path: Path) -> tuple[Vectors, Floats]:
@@ -76,9 +92,7 @@ def read_snapshots(path: Path) -> tuple[Vectors, Floats]:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise TableError(
-            f"{path}: cannot be read as Parquet ({error}). Write it with `keepsight snapshot`."
-        ) from error
+        raise _unreadable(path, error) from error
     contract = contract_of(path, table.schema)
     values = np.column_stack([floats(table[name]) for name in contract.names])
     vectors = Vectors(
@@ -89,6 +103,34 @@ def read_snapshots(path: Path) -> tuple[Vectors, Floats]:
         _letters(table["unknown"].to_pylist(), len(contract.columns)),
     )
     return vectors, floats(table["churned"])
+
+
+def read_labels(path: Path) -> tuple[str | None, npt.NDArray[np.str_] | None]:
+    """Read what a file of snapshots says of its labels.
+
+    Returns
+    -------
+    tuple
+        By which definition they were made, as written by :attr:`~features.snapshot_store.Task.definition`, and the
+        kind of what happened, in the file's order, empty where null; each None where the file does not say.
+
+    Raises
+    ------
+    TableError
+        No such file, or not a Parquet file.
+    """
+    try:
+        schema = pq.read_schema(path)
+        kind = pq.read_table(path, columns=[KIND.name])[KIND.name] if KIND.name in schema.names else None
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+    said = (schema.metadata or {}).get(LABELS_KEY)
+    kinds = None if kind is None else np.array(kind.fill_null("").to_pylist(), dtype=np.str_)
+    return None if said is None else said.decode(), kinds
+
+
+def _unreadable(path: Path, error: Exception) -> TableError:
+    return TableError(f"{path}: cannot be read as Parquet ({error}). Write it with `keepsight snapshot`.")
 
 
 def contract_of(path: Path, schema: pa.Schema) -> FeatureContract:

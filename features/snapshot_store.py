@@ -38,9 +38,9 @@ from features.measures.frames import Texts
 from features.measures.rows import floats
 from features.origin import Origin, origin_of
 from features.parquet import whole
-from features.snapshot_file import CHURNED, contract_of, vector_schema, vector_table, with_churned
+from features.snapshot_file import CHURNED, LABELS_KEY, contract_of, vector_schema, vector_table
 from features.snapshots import build_vectors, codes, numbered_ids
-from features.vectors import FeatureContract, Floats
+from features.vectors import FeatureContract
 
 if TYPE_CHECKING:
     from features.sources import Database
@@ -66,14 +66,20 @@ class Task:
         ``account_id`` and ``as_of`` of every snapshot, each pair once.
     contract
         The vector's columns, with the codebooks as known at the last date.
-    churned
-        Called with the rows of one date: what became of each, 1, 0 or NaN.
+    labels
+        Called with the rows of one date: what became of each, as the columns of `label_fields`.
+    label_fields
+        ``churned`` (null: no label), and what else is to be told.
+    definition
+        By which definition labels were made; the file carries it. None: not said.
     """
 
     database: Database
     grid: pa.Table
     contract: FeatureContract
-    churned: Callable[[pa.Table], Floats]
+    labels: Callable[[pa.Table], pa.Table]
+    label_fields: tuple[pa.Field, ...] = (CHURNED,)
+    definition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,18 +322,26 @@ class _Run:
         told, contract = self.listener.stage("Merging"), self.task.contract
         computed = set(parts[0].dates) if parts else set()
         counts = np.zeros(3, dtype=np.int64)
-        schema = self._schema().append(CHURNED)
-        with whole(self.path, within=self.folder) as unfinished, _writer(unfinished, schema) as writer:
+        with whole(self.path, within=self.folder) as unfinished, _writer(unfinished, self._labelled()) as writer:
             for number, date in enumerate(self.dates, start=1):
                 files = self._files(parts) if old is None or date.isoformat() in computed else [old]
                 rows = pa.concat_tables([file.rows(date, contract) for file in files])
                 rows = rows.sort_by("account_id")
-                churned = self.task.churned(rows)
-                _append(writer, with_churned(rows, churned))
-                counts += [len(rows), (~np.isnan(churned)).sum(), (churned == 1).sum()]
+                labels = self.task.labels(rows)
+                for field in self.task.label_fields:
+                    rows = rows.append_column(field, labels[field.name])
+                churned = labels[CHURNED.name]
+                counts += [len(rows), len(rows) - churned.null_count, pc.sum(churned).as_py() or 0]
+                _append(writer, rows)
                 told(number, len(self.dates))
         in_all, labelled, of_them_churned = counts.tolist()
         return in_all, labelled, of_them_churned
+
+    def _labelled(self) -> pa.Schema:
+        """Return the columns of the output, labels and all."""
+        definition = self.task.definition
+        schema = self._schema({} if definition is None else {LABELS_KEY: definition.encode()})
+        return pa.schema([*schema, *self.task.label_fields], schema.metadata)
 
     def _compute(self, part: _Part, asked: Asked, progress: Progress) -> None:
         database, contract = self.task.database, self.task.contract

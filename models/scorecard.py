@@ -17,7 +17,7 @@ from features.catalogue.schema import Policy
 from features.errors import BundleError
 from features.vectors import FeatureContract, Floats, Role
 from models.numbers import logit, row_sums, share_within
-from models.signs import AT_RISK, CRITICAL, WATCH, Judgements
+from models.signs import AT_RISK, CRITICAL, WATCH, Judgements, Severities
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
@@ -119,13 +119,13 @@ class Scorecard:
         """The probability of an account of which nothing is known."""
         return float(1.0 / (1.0 + np.exp(-self.intercept)))
 
-    def parts(self, judgements: Judgements) -> Floats:
+    def parts(self, judgements: Judgements | Severities) -> Floats:
         """Return each item's log-odds and, last, the combination's: shape (n, items + 1), 0 for unknown."""
         terms = scorecard_terms(judgements, self.mean_severity) * self.coefficients
         items = len(self.items)
         return np.column_stack([terms[:, :items], row_sums(terms[:, items:])])
 
-    def log_odds(self, judgements: Judgements) -> Floats:
+    def log_odds(self, judgements: Judgements | Severities) -> Floats:
         """Return intercept + parts: shape (n,)."""
         return self.intercept + row_sums(self.parts(judgements))
 
@@ -187,7 +187,7 @@ class Scorecard:
         )
 
 
-def scorecard_terms(judgements: Judgements, mean_severity: Sequence[float] | Floats) -> Floats:
+def scorecard_terms(judgements: Judgements | Severities, mean_severity: Sequence[float] | Floats) -> Floats:
     """Return what the scorecard is linear in.
 
     Parameters

@@ -30,6 +30,7 @@ from models.thresholds import (
 
 LEVEL_NAMES = (None, "watch", "at_risk", "critical")
 NO_LEVEL, WATCH, AT_RISK, CRITICAL = 0, 1, 2, 3
+ROWS_JUDGED_AT_ONCE = 50_000
 STALE_SHARE = 0.5  # a stale assessment counts half
 
 
@@ -94,6 +95,34 @@ class Judgements:
 
     def __len__(self) -> int:
         return len(self.level)
+
+
+@dataclass(frozen=True, slots=True)
+class Severities:
+    """What a scorecard reads of :class:`Judgements`, and their coverage: a fifth of what they hold."""
+
+    severity: Floats
+    share: Floats
+    level: npt.NDArray[np.intp]
+    coverage: Floats
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Severities:
+        """Return the chosen rows, in the order asked for."""
+        return Severities(self.severity[rows], self.share[rows], self.level[rows], self.coverage[rows])
+
+
+def severities(vectors: Vectors, policy: Policy, definitions: Definitions) -> Severities:
+    """Judge accounts as :func:`judge` does, some at a time, and keep what a scorecard reads.
+
+    Parameters are those of :func:`judge`.
+    """
+    rules = Rules.of(vectors.contract, policy, definitions)
+    parts = [
+        rules.judge(vectors.take(slice(first, first + ROWS_JUDGED_AT_ONCE)))
+        for first in range(0, max(len(vectors), 1), ROWS_JUDGED_AT_ONCE)
+    ]
+    columns = ("severity", "share", "level", "coverage")
+    return Severities(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
 
 
 def judge(vectors: Vectors, policy: Policy, definitions: Definitions) -> Judgements:

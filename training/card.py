@@ -10,6 +10,7 @@ from features.vectors import Vectors
 from models.probability import log_odds, parts
 from training.contest import Contest
 from training.dataset import Snapshots
+from training.definition import ENDINGS, GIVEN, KINDS, LabelRule
 from training.fitting import Fit, Material
 from training.folds import Split
 from training.gates import Gate, refusals
@@ -21,6 +22,7 @@ SAMPLED_ROWS = 5_000
 
 def model_card(
     snapshots: Snapshots,
+    rule: LabelRule,
     material: Material,
     split: Split,
     proven: Fit,
@@ -33,9 +35,11 @@ def model_card(
     """Return the card as Markdown; the same run gives the same text."""
     sections = [
         ["# Keepsight churn model", "", verdict],
-        list(_what(material, split, proven, registered)),
+        list(_what(rule, split, proven, registered)),
+        list(_counted(snapshots, rule)),
         list(_figures(contest)),
         list(_other_horizons(registered, horizons)),
+        list(_origins(proven)),
         ["## Gates", "", *_gate_lines(gates)],
         list(_rests_on(material, registered)),
         list(_limits(snapshots, material)),
@@ -43,13 +47,12 @@ def model_card(
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
 
-def _what(material: Material, split: Split, proven: Fit, registered: Fit) -> Iterator[str]:
-    recipe = material.recipe
+def _what(rule: LabelRule, split: Split, proven: Fit, registered: Fit) -> Iterator[str]:
     yield "## What it is"
     yield ""
     yield (
-        f"The probability that an account gives notice or churns within {recipe.labels.horizon_days} days"
-        + (f", beginning {recipe.labels.embargo_days} days ahead" if recipe.labels.embargo_days else "")
+        f"The probability that an account {_event(rule)} within {rule.horizon_days} days"
+        + (f", beginning {rule.embargo_days} days ahead" if rule.embargo_days else "")
         + ": a scorecard of rules refitted on outcomes, and a monotone LightGBM model that begins from it, "
         "calibrated and blended in log-odds."
     )
@@ -69,6 +72,32 @@ def _what(material: Material, split: Split, proven: Fit, registered: Fit) -> Ite
         )
     else:
         yield "The history is too short for months to judge by: the model in this bundle is unproven."
+
+
+def _event(rule: LabelRule) -> str:
+    """Say what the probability is about; all endings together are what the domain calls churn."""
+    return "gives notice or churns" if rule.kinds == ENDINGS else f"shows {' or '.join(rule.kinds)}"
+
+
+def _counted(snapshots: Snapshots, rule: LabelRule) -> Iterator[str]:
+    yield "## What counts as churn"
+    yield ""
+    yield from (f"- {line}" for line in rule.text.splitlines())
+    yield ""
+    labelled = snapshots.labelled
+    if labelled is None:
+        yield "The data do not say how they were labelled; it is taken to be so."
+    else:
+        yield f"Judged by the table {labelled.basis}, as known on {labelled.observed_until:%Y-%m-%d %H:%M}."
+    if snapshots.kind is None:
+        return
+    counted, aside = snapshots.accounts_by_kind(), snapshots.accounts_by_kind(churned=False)
+    yield ""
+    yield "| kind | accounts for which it counted | and did not |"
+    yield "|---|---|---|"
+    for kind in (*KINDS, GIVEN):
+        if kind in rule.kinds or kind in counted or kind in aside:
+            yield f"| {kind} | {counted.get(kind, 0):,} | {aside.get(kind, 0):,} |"
 
 
 def _facts(fitted: Fit) -> list[tuple[str, str]]:
@@ -94,7 +123,9 @@ def _figures(contest: Contest | None) -> Iterator[str]:
     dates = np.unique(block.as_of)
     yield (
         f"Final block: {len(block):,} snapshots of {block.accounts:,} accounts, {_day(dates[0])} to "
-        f"{_day(dates[-1])}; {block.churned_accounts:,} accounts churned. Intervals are over accounts."
+        f"{_day(dates[-1])}; {block.churned_accounts:,} accounts churned. Intervals are over accounts. The run's "
+        "evaluation report (report/report.html beside this card in MLflow) has calibration, lift, segments, lead "
+        "times and the signal register."
     )
     yield ""
     yield "| | log loss | | AUC | | Brier | ECE | PR-AUC | lift | precision | ARR caught |"
@@ -129,6 +160,29 @@ def _figures(contest: Contest | None) -> Iterator[str]:
         yield f"Churned accounts that did not stand at healthy {days} days before: {said}."
 
 
+def _origins(proven: Fit) -> Iterator[str]:
+    yield "## Rolling origins"
+    yield ""
+    if not proven.origins:
+        yield "The history is too short for any."
+        return
+    apart = "apart in time" if proven.across_time else "apart by account, since the history is short"
+    yield (
+        f"Before the final block, {apart}; calibration and kappa were chosen on these months, all pooled. "
+        "Log loss of the months that judge:"
+    )
+    yield ""
+    names = ("base rate", "scorecard", "booster", "blend", "AUC")
+    yield f"| months | churned accounts learnt from | churned accounts | {' | '.join(names)} |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for one in proven.origins:
+        losses = " | ".join(f"{one.log_loss[name]:.4f}" for name in ("base_rate", "scorecard", "booster", "blend"))
+        yield (
+            f"| {one.first} to {one.last} | {one.learnt_from} | {one.churned_accounts} | {losses} | "
+            f"{_or_dash(one.auc)} |"
+        )
+
+
 def _other_horizons(registered: Fit, horizons: Sequence[HorizonProof]) -> Iterator[str]:
     yield "## Other horizons"
     yield ""
@@ -139,13 +193,12 @@ def _other_horizons(registered: Fit, horizons: Sequence[HorizonProof]) -> Iterat
         if days == registered.hazard.days:
             continue
         one = found.get(days, HorizonProof(days, 0, 0, 0))
-        verdict = {None: "cannot be judged: extrapolated", True: "holds", False: "does not hold"}[one.holds]
         figures = [one.log_loss, one.base_log_loss, one.auc]
         shares = ["–" if share is None else f"{share:.2%}" for share in (one.said, one.happened)]
         yield (
             f"| {days} | {one.snapshots:,} snapshots on {one.dates} dates | {one.churned_accounts} | "
             f"{' | '.join(shares)} | {' | '.join(_or_dash(figure) for figure in figures)} | "
-            f"{verdict} |"
+            f"{one.verdict} |"
         )
 
 

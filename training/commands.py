@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from features.catalogue import Catalogue
-    from features.sources import Untimed
+    from features.sources import Sources, Untimed
     from training.dataset import Snapshots
     from training.recipe import Recipe
     from training.run import Proof
@@ -34,6 +34,10 @@ SHOWN_TRIALS = 5
 RecipeOption = Annotated[
     Path | None,
     typer.Option("--recipe", help="A TOML file with what differs from the default recipe.", show_default=False),
+]
+AsOfOption = Annotated[
+    dt.datetime | None,
+    typer.Option("--as-of", formats=DAY, help="Use only what was known then.", show_default=False),
 ]
 
 
@@ -75,6 +79,7 @@ def snapshot(
         ),
     ],
     every: Annotated[Every, typer.Option(help="Distance of the dates.")] = Every.MONTH,
+    as_of: AsOfOption = None,
     recipe: RecipeOption = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Compute all, whatever an older file or an interrupted run has.")
@@ -93,7 +98,6 @@ def snapshot(
     Started again, a run that was interrupted goes on where it ended; one more month costs one more month.
     """
     assert every is Every.MONTH
-    from features.clock import now
     from features.snapshot_store import Listener
     from features.snapshots import month_starts
     from features.sources import load_sources, open_database
@@ -105,11 +109,12 @@ def snapshot(
     dates = month_starts(first.date(), last.date())
     if not dates:
         raise typer.BadParameter(f"no month begins between {first:%Y-%m-%d} and {last:%Y-%m-%d}")
+    if as_of is not None and max(dates) > as_of:
+        raise typer.BadParameter(f"--as-of {as_of:%Y-%m-%d} lies before the last date, {max(dates):%Y-%m-%d}")
     company, how = load_sources(sources), load_recipe(recipe)
     with _progress() as bar:
         bar("Reading tables")
-        # What is recorded in the future is a mistake, and would put the end of the history there.
-        with open_database(company, truncated_at=now()) as database:
+        with open_database(company, truncated_at=_known_until(company, as_of)) as database:
             written = to_file(
                 out,
                 database,
@@ -139,10 +144,7 @@ def train(
         Path | None,
         typer.Option("--snapshots", help="A file of `keepsight snapshot` instead.", show_default=False),
     ] = None,
-    as_of: Annotated[
-        dt.datetime | None,
-        typer.Option("--as-of", formats=DAY, help="Use only what was known then.", show_default=False),
-    ] = None,
+    as_of: AsOfOption = None,
     recipe: RecipeOption = None,
     search_trials: Annotated[
         int | None,
@@ -214,7 +216,6 @@ Bar = Callable[[str], Callable[[int, int], None]]
 
 
 def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar: Bar, home: Path) -> Proof:
-    from features.clock import now
     from features.sources import load_sources, open_database
     from training.dataset import gather, label_rule, rebuild_from, training_dates
     from training.run import train as prove
@@ -222,7 +223,7 @@ def _train_from_sources(path: Path, as_of: dt.datetime | None, recipe: Recipe, b
     company = load_sources(path)
     rule = label_rule(company, recipe)
     bar("Reading tables")
-    with open_database(company, truncated_at=as_of or now()) as database:
+    with open_database(company, truncated_at=_known_until(company, as_of)) as database:
         dates = training_dates(database, rule, recipe)
         found = gather(database, dates, rule, bar("Computing vectors"), horizons=recipe.horizons.days)
     return prove(
@@ -241,6 +242,8 @@ def _train_from_file(path: Path, as_of: dt.datetime | None, recipe: Recipe, bar:
     from training.run import train as prove
 
     found = from_file(path)
+    if found.labelled is None:
+        _warn(f"{path}: does not say how it was labelled; it is taken to be as the recipe asks.")
     if as_of is not None:
         found = known_at(found, as_of, recipe)
     catalogue = _catalogue_of(found)
@@ -293,6 +296,9 @@ def _as_json(proof: Proof, registered: Registered, *, promoted: bool) -> dict[st
         "gates": [one.to_dict() for one in proof.gates],
         "bundle_digest": proof.bundle.digest,
         "dataset_digest": proof.snapshots.digest,
+        "labels": dict.fromkeys(proof.rule.kinds, 0) | proof.snapshots.accounts_by_kind(),
+        "label_definition": {"name": proof.rule.name, "sentence": proof.rule.sentence},
+        "report": str(registered.report / "report.html"),
         "churned_accounts": {
             "trained": proof.proven.churned_accounts,
             "final": 0 if contest is None else contest.block.churned_accounts,
@@ -301,6 +307,7 @@ def _as_json(proof: Proof, registered: Registered, *, promoted: bool) -> dict[st
         "final_dates": [] if contest is None else sorted({str(day)[:10] for day in contest.block.as_of}),
         "bands": [] if contest is None else [[b.band, b.snapshots, b.churned] for b in contest.bands],
         "intervals": None if contest is None or contest.intervals is None else asdict(contest.intervals),
+        "origins": [one.to_dict() for one in proof.proven.origins],
         "horizons": [one.to_dict() for one in proof.horizons],
         "not_healthy_before": {} if contest is None else dict(contest.not_healthy_before),
     }
@@ -330,9 +337,12 @@ def _print_proof(proof: Proof, registered: Registered) -> None:
     for one in proof.gates:
         table.add_row(f"{one.code} {one.about}", f"[{colour[one.verdict]}]{one.verdict}[/]", one.reason)
     console.print(table)
+    console.print(_labels(proof), highlight=False)
     console.print(_weights(proof), highlight=False)
     console.print(proof.verdict, style="bold", highlight=False)
     console.print(f"Registered as version {registered.version} (run {registered.run_id}).", highlight=False)
+    # Not by `console`, which would break the path where the line ends.
+    typer.echo(f"Report: {registered.report / 'report.html'}")
     _say_left_out(proof.snapshots.left_out or ())
 
 
@@ -361,6 +371,11 @@ def _block(proof: Proof) -> str:
     )
 
 
+def _labels(proof: Proof) -> str:
+    told = ", ".join(f"{kind} {accounts:,}" for kind, accounts in proof.snapshots.accounts_by_kind().items())
+    return f"{proof.rule.sentence} Accounts by kind: {told or 'not told by the file'}."
+
+
 def _weights(proof: Proof) -> str:
     from training.card import drivers
 
@@ -371,4 +386,25 @@ def _weights(proof: Proof) -> str:
 
 def _say_left_out(left_out: Sequence[Untimed]) -> None:
     for item in left_out:
-        typer.secho(f"Left out of training: {item}.", fg=typer.colors.YELLOW, err=True)
+        _warn(f"Left out of training: {item}.")
+
+
+def _known_until(company: Sources, as_of: dt.datetime | None) -> dt.datetime:
+    """Return until when records count: as asked, and not longer than now.
+
+    What is recorded in the future is a mistake, and would put the end of the history there.
+    """
+    from features.clock import CLOCKS_DIFFER, now
+    from features.sources.database import observed_until_said
+
+    said, until = observed_until_said(company.config.observed_until), now()
+    if said is not None and said > until + CLOCKS_DIFFER:
+        _warn(
+            f"{company.path}: observed_until = {company.config.observed_until} lies in the future; the history "
+            "is taken to end now."
+        )
+    return until if as_of is None else min(as_of, until)
+
+
+def _warn(sentence: str) -> None:
+    typer.secho(sentence, fg=typer.colors.YELLOW, err=True)

@@ -17,6 +17,7 @@ from training.fitting import Fit, Material
 from training.folds import Positions, Split, churned_accounts
 from training.intervals import IntervalCheck, check_intervals
 from training.recipe import Recipe
+from training.resampling import Interval
 from training.rivals import lightgbm_probabilities, ridge_probabilities
 
 CONTESTANTS = ("base_rate", "scorecard_prior", "scorecard", "ridge", "lightgbm_defaults", "booster", "blend")
@@ -25,11 +26,21 @@ DAYS_BEFORE = (60, 90)
 
 @dataclass(frozen=True, slots=True)
 class BandRow:
-    """One band of the final block: how many snapshots, and the share of them that churned."""
+    """One band of the final block: how many snapshots, and the share of them that churned, with its interval."""
 
     band: str
     snapshots: int
     churned: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyWarning:
+    """How lost accounts stood some days before: how many were seen then, and the share not at *healthy*."""
+
+    accounts: int
+    not_healthy: float | None
+    interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -48,9 +59,9 @@ class Contest:
         Snapshots and churn of each band; ``withheld`` where coverage was too low.
     intervals
         Whether the 90 % intervals hold; None where nobody churned.
-    not_healthy_before
-        By days before notice or churn: the share of churned accounts that stood at *not so healthy* or worse
-        that long before. None where moments are not known or nobody was there that early.
+    early
+        By days before notice or churn: churned accounts that stood at *not so healthy* or worse that long
+        before. No accounts where moments are not known or nobody was there that early.
     """
 
     probabilities: Mapping[str, Floats]
@@ -58,7 +69,12 @@ class Contest:
     block: Block
     bands: tuple[BandRow, ...]
     intervals: IntervalCheck | None
-    not_healthy_before: Mapping[int, float | None]
+    early: Mapping[int, EarlyWarning]
+
+    @property
+    def not_healthy_before(self) -> Mapping[int, float | None]:
+        """The shares of :attr:`early`."""
+        return {days: warning.not_healthy for days, warning in self.early.items()}
 
     def difference(self, one: str, other: str) -> Difference:
         """Compare two contestants by log loss; below 0 the first is better."""
@@ -85,7 +101,7 @@ def hold_contest(material: Material, fitted: Fit, split: Split, event_at: npt.ND
     folds = material.folds(split.train)
     probabilities = {
         "base_rate": np.full(len(split.final), fitted.base_rate),
-        "scorecard_prior": sigmoid(material.prior.log_odds(material.judgements(split.final))),
+        "scorecard_prior": sigmoid(material.prior.log_odds(material.severities.take(split.final))),
         "scorecard": answers.scorecard_probability,
         "ridge": ridge_probabilities(material.vectors, churned, split.train, split.final, folds),
         "lightgbm_defaults": lightgbm_probabilities(
@@ -99,11 +115,9 @@ def hold_contest(material: Material, fitted: Fit, split: Split, event_at: npt.ND
         probabilities=probabilities,
         scores={name: block.scores(probability) for name, probability in probabilities.items()},
         block=block,
-        bands=_bands(answers, churned[split.final]),
+        bands=_bands(answers, block),
         intervals=_intervals(answers, churned[split.final], recipe),
-        not_healthy_before={
-            days: _not_healthy_before(answers, event_at[split.final], days) for days in DAYS_BEFORE
-        },
+        early={days: _early(answers, event_at[split.final], days, block) for days in DAYS_BEFORE},
     )
 
 
@@ -136,16 +150,18 @@ def _intervals(answers: Answers, churned: Floats, recipe: Recipe) -> IntervalChe
     return check_intervals(said, (high - low) / 2, churned, answers.account_id, weight, recipe.interval)
 
 
-def _bands(answers: Answers, churned: Floats) -> tuple[BandRow, ...]:
+def _bands(answers: Answers, block: Block) -> tuple[BandRow, ...]:
     rows = []
     for band in ("healthy", "not_so_healthy", "unhealthy", None):
         there = np.array([given == band for given in answers.band], dtype=bool)
-        rate = float(churned[there].mean()) if there.any() else None
-        rows.append(BandRow(band or "withheld", int(there.sum()), rate))
+        rate = float(block.churned[there].mean()) if there.any() else None
+        rows.append(
+            BandRow(band or "withheld", int(there.sum()), rate, block.share_interval(block.churned, there))
+        )
     return tuple(rows)
 
 
-def _not_healthy_before(answers: Answers, event_at: npt.NDArray[np.datetime64], days: int) -> float | None:
+def _early(answers: Answers, event_at: npt.NDArray[np.datetime64], days: int, block: Block) -> EarlyWarning:
     """Look at each lost account's last snapshot that lay at least `days` before; within 45 days more."""
     ahead = (event_at - answers.as_of).astype("timedelta64[D]").astype(float)
     near = ~np.isnat(event_at) & (ahead >= days) & (ahead < days + 45)
@@ -154,6 +170,8 @@ def _not_healthy_before(answers: Answers, event_at: npt.NDArray[np.datetime64], 
         key = (answers.account_id[row], event_at[row])
         if key not in latest or answers.as_of[row] > answers.as_of[latest[key]]:
             latest[key] = int(row)
-    bands = [answers.band[row] for row in latest.values()]
-    seen = [band for band in bands if band is not None]
-    return float(np.mean([band != "healthy" for band in seen])) if seen else None
+    seen = np.zeros(len(answers.band), dtype=bool)
+    seen[[row for row in latest.values() if answers.band[row] is not None]] = True
+    not_healthy = np.array([band != "healthy" for band in answers.band], dtype=np.float64)
+    share = float(not_healthy[seen].mean()) if seen.any() else None
+    return EarlyWarning(len(set(block.account[seen])), share, block.share_interval(not_healthy, seen))

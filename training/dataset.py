@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from features.errors import TrainingError
+from features.errors import TableError, TrainingError
 from features.vectors import UNDER_NOTICE, FeatureContract, Floats, Vectors, feature_contract
-from training.labels import LabelRule, label, labeller, spells_of
+from training.definition import CONTRACTION, Labelling, LabelRule
+from training.labels import Names, counted, label_by_horizon, labeller, labelling, spells_of
 from training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -45,6 +47,11 @@ class Snapshots:
         a file.
     by_horizon
         Labels of other horizons, by days; shape (n,) each. None from a file.
+    kind
+        Shape (n,), text: what happened within the window, see :class:`training.labels.Labels`. None: not known,
+        from a file that does not say.
+    labelled
+        By which definition; None as for `kind`.
     """
 
     vectors: Vectors
@@ -52,6 +59,20 @@ class Snapshots:
     event_at: npt.NDArray[np.datetime64]
     left_out: tuple[Untimed, ...] | None = None
     by_horizon: Mapping[int, Floats] = field(default_factory=dict)
+    kind: Names | None = None
+    labelled: Labelling | None = None
+
+    def accounts_by_kind(self, churned: bool = True) -> dict[str, int]:
+        """Count the accounts with a labelled snapshot of each kind; those that counted, or those that did not.
+
+        An account that left twice, in two ways, is there twice. Nothing where the kinds are not known.
+        """
+        if self.kind is None:
+            return {}
+        of_them = (self.churned == float(churned)) & (self.kind != "")
+        accounts = self.vectors.account_ids[of_them]
+        pairs = set(zip(self.kind[of_them].tolist(), accounts.tolist(), strict=True))
+        return dict(sorted(Counter(kind for kind, _ in pairs).items()))
 
     @property
     def digest(self) -> str:
@@ -71,16 +92,21 @@ class Snapshots:
 def label_rule(sources: Sources, recipe: Recipe) -> LabelRule:
     """Return what counts as churn: the recipe's word, else the company's, else involuntary churn counts.
 
-    The horizon and embargo are the recipe's, the grace of a late renewal the catalogue's.
+    The horizon, embargo and kinds are the recipe's, the grace of a late renewal the catalogue's.
     """
-    said = recipe.labels.involuntary_counts
-    if said is None:
-        said = sources.config.labels.involuntary_counts
+    return rule_of(recipe, sources.catalogue, sources.config.labels.involuntary_counts)
+
+
+def rule_of(recipe: Recipe, catalogue: Catalogue, involuntary_counts: bool | None = None) -> LabelRule:
+    """Return what counts as churn by a recipe; `involuntary_counts` is asked where the recipe does not say."""
+    ours = recipe.labels
+    said = involuntary_counts if ours.involuntary_counts is None else ours.involuntary_counts
     return LabelRule(
-        horizon_days=recipe.labels.horizon_days,
-        embargo_days=recipe.labels.embargo_days,
-        lapse_grace_days=sources.catalogue.definitions.lapse_grace_days,
+        horizon_days=ours.horizon_days,
+        embargo_days=ours.embargo_days,
+        lapse_grace_days=catalogue.definitions.lapse_grace_days,
         involuntary_counts=True if said is None else said,
+        kinds=ours.kinds,
     )
 
 
@@ -102,7 +128,8 @@ def training_dates(database: Database, rule: LabelRule, recipe: Recipe) -> list[
     if "labels" in database.tables:
         return _dates_of_labels(database)
     until = database.observed_until
-    settled = rule.window_days + (0 if "outcomes" in database.tables else rule.lapse_grace_days)
+    told_at_once = "outcomes" in database.tables and CONTRACTION not in rule.kinds
+    settled = rule.window_days + (0 if told_at_once else rule.lapse_grace_days)
     last = until - dt.timedelta(days=settled)
     began = history_begins(database, rule)
     first = _months_later(began, recipe.grid.min_history_months)
@@ -145,13 +172,14 @@ def history_begins(database: Database, rule: LabelRule) -> dt.datetime:
             "Nothing says when the history begins: no table of events is connected, or all of them are empty. "
             "Connect usage, tickets or another table of events."
         )
-    departures = [s.event for spells in spells_of(database, rule).values() for s in spells if s.event]
-    if not departures:
+    spells = [spell for theirs in spells_of(database, rule).values() for spell in theirs]
+    happened = [moment for spell in spells for moment in counted(spell, rule)]
+    if not happened:
         raise TrainingError(
-            "No account ever gave notice or churned: there is nothing to learn from. Without a model the "
-            "scorecard still answers; train when some have left."
+            f"No account ever left in a way that counts ({', '.join(rule.kinds)}): there is nothing to learn "
+            "from. Without a model the scorecard still answers; train when some have left."
         )
-    return max(dt.datetime.combine(covered, dt.time()), min(departures) - dt.timedelta(days=rule.window_days))
+    return max(dt.datetime.combine(covered, dt.time()), min(happened) - dt.timedelta(days=rule.window_days))
 
 
 def _months_later(moment: dt.datetime, months: int) -> dt.datetime:
@@ -199,16 +227,18 @@ def gather(
     from features.snapshots import build_vectors
 
     asked = _asked(database, dates)
-    labels = label(database, asked.grid, rule)
+    others = [days for days in horizons if days != rule.horizon_days]
+    if "labels" in database.tables:
+        others = []  # given ones are of one horizon
+    labels, *longer = label_by_horizon(database, asked.grid, rule, [rule.horizon_days, *others])
     vectors = build_vectors(asked.past, database.sources.catalogue, asked.contract, asked.grid, progress)
     noticed = vectors.column(UNDER_NOTICE)
     by_horizon = {
-        days: _unless_noticed(label(database, asked.grid, replace(rule, horizon_days=days)).churned, noticed)
-        for days in horizons
-        if days != rule.horizon_days and "labels" not in database.tables  # given ones are of one horizon
+        days: _unless_noticed(found.churned, noticed) for days, found in zip(others, longer, strict=True)
     }
     churned = _unless_noticed(labels.churned, noticed)
-    return Snapshots(vectors, churned, labels.event_at, database.untimed, by_horizon)
+    kind, by = np.where(np.isnan(churned), "", labels.kind), labelling(database, rule)
+    return Snapshots(vectors, churned, labels.event_at, database.untimed, by_horizon, kind, by)
 
 
 def to_file(
@@ -231,14 +261,18 @@ def to_file(
         No account is in force on any of the dates, or nothing says who churned.
     """
     from features.measures.rows import floats
+    from features.snapshot_file import CHURNED, KIND, label_columns
     from features.snapshot_store import NOBODY, PAIRS_A_PART, Task, write_in_parts
 
     asked, labels_of = _asked(database, dates), labeller(database, rule)
 
-    def churned(rows: pa.Table) -> Floats:
-        return _unless_noticed(labels_of(rows).churned, floats(rows[UNDER_NOTICE]))
+    def labels(rows: pa.Table) -> pa.Table:
+        found = labels_of(rows)
+        churned = _unless_noticed(found.churned, floats(rows[UNDER_NOTICE]))
+        return label_columns(churned, np.where(np.isnan(churned), "", found.kind))
 
-    task = Task(asked.past, asked.grid, asked.contract, churned)
+    definition = labelling(database, rule).to_json()
+    task = Task(asked.past, asked.grid, asked.contract, labels, (CHURNED, KIND), definition)
     size = pairs_a_part or PAIRS_A_PART
     return write_in_parts(path, task, pairs_a_part=size, fresh=fresh, listener=listener or NOBODY)
 
@@ -275,26 +309,69 @@ def from_file(path: Path) -> Snapshots:
     Raises
     ------
     TableError
-        No such file, or not a snapshot file.
+        No such file, not a snapshot file, or what it says of its labels cannot be read.
     """
-    from features.snapshot_file import read_snapshots
+    from features.snapshot_file import read_labels, read_snapshots
 
     vectors, churned = read_snapshots(path)
     order = np.lexsort((vectors.as_of, vectors.account_ids.astype(str)))
-    return Snapshots(vectors.take(order), churned[order], np.full(len(vectors), "NaT", dtype="datetime64[s]"))
+    said, kind = read_labels(path)
+    try:
+        labelled = None if said is None else Labelling.from_json(said)
+    except (ValueError, TypeError, KeyError) as error:
+        raise TableError(
+            f"{path}: its label definition cannot be read ({error}). Write the file again."
+        ) from error
+    nowhere = np.full(len(vectors), "NaT", dtype="datetime64[s]")
+    kinds = None if kind is None else kind[order]
+    return Snapshots(vectors.take(order), churned[order], nowhere, kind=kinds, labelled=labelled)
+
+
+def refuse_other_labels(found: Snapshots, recipe: Recipe, catalogue: Catalogue) -> None:
+    """Raise unless snapshots of a file were labelled as the recipe asks; a file that does not say is taken to be.
+
+    Raises
+    ------
+    TrainingError
+        They were labelled by another definition; what differs is named.
+    """
+    if found.labelled is None:
+        return
+    asked = rule_of(recipe, catalogue, found.labelled.rule.involuntary_counts)
+    if differences := found.labelled.differences(asked):
+        raise TrainingError(
+            f"The snapshots were labelled by another definition than the recipe asks: {'; '.join(differences)}. "
+            "Write the file again with `keepsight snapshot --recipe` and this recipe (vectors are taken as they "
+            "are), or train with a recipe that asks for what the file has."
+        )
 
 
 def known_at(found: Snapshots, as_of: dt.datetime, recipe: Recipe) -> Snapshots:
     """Leave out snapshots after `as_of`, and labels whose window was not over by then.
 
-    Of snapshots that are all later, nothing is left. Labels that are left rest on what was recorded until the file
-    was written: only tables can be cut at a moment.
+    Of snapshots that are all later, nothing is left.
+
+    Raises
+    ------
+    TrainingError
+        The labels were judged by what was recorded after `as_of`: nothing in a file tells which of them would
+        have been judged otherwise then. A file that does not say by what is taken at its word.
     """
+    judged = None if found.labelled is None else found.labelled.observed_until
+    if judged is not None and judged > as_of:
+        raise TrainingError(
+            f"The labels of these snapshots were judged by what was known on {judged:%Y-%m-%d}, later than "
+            f"{as_of:%Y-%m-%d}. Write a file with `keepsight snapshot --as-of {as_of:%Y-%m-%d}`, or train from "
+            "--sources, which can be cut at any moment."
+        )
     vectors, moment = found.vectors, np.datetime64(as_of, "s")
     over = vectors.as_of + np.timedelta64(recipe.window_days, "D") <= moment
     kept = np.flatnonzero(vectors.as_of <= moment)
     churned = np.where(over, found.churned, np.nan)  # of one horizon: a file has no other labels
-    return replace(found, vectors=vectors.take(kept), churned=churned[kept], event_at=found.event_at[kept])
+    kind = None if found.kind is None else np.where(np.isnan(churned), "", found.kind)[kept]
+    return replace(
+        found, vectors=vectors.take(kept), churned=churned[kept], event_at=found.event_at[kept], kind=kind
+    )
 
 
 def rebuild_from(sources: Sources, contract: FeatureContract) -> Callable[[Sequence[str], np.datetime64], Vectors]:

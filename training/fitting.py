@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from models.calibration import Platt
 from models.design import Medians, design_matrix, training_medians
 from models.hazard import Hazard
 from models.scorecard import Scorecard
-from models.signs import Judgements, judge
+from models.signs import Judgements, Severities, judge, severities
 from training.boosting import best_rounds, fit_booster, fit_with_losses
 from training.calibrating import Unseen, fit_kappa, fit_platt
 from training.folds import Fold, Folds, Positions, churned_accounts, rolling_origins
 from training.hazard_fit import Told, fit_hazard
 from training.intervals import fit_interval
+from training.origins import Origin, origin
 from training.recipe import BoosterRecipe, Recipe
 from training.scorecard_fit import fit_scorecard
 
@@ -72,6 +74,11 @@ class Material:
         """Judge some rows by the policy in force."""
         return judge(self.vectors.take(rows), self.catalogue.policy, self.catalogue.definitions)
 
+    @cached_property
+    def severities(self) -> Severities:
+        """All rows as a scorecard reads them: every fit of the run takes its own from these."""
+        return severities(self.vectors, self.catalogue.policy, self.catalogue.definitions)
+
     def folds(self, rows: Positions) -> Folds:
         """Return the rolling origins inside some rows."""
         return rolling_origins(
@@ -100,6 +107,8 @@ class Fit:
         How much it learnt from.
     folds
         How many folds chose rounds, calibration and kappa; and whether they lay apart in time.
+    origins
+        How the fit did on the later months of each.
     """
 
     scorecard: Scorecard
@@ -114,6 +123,7 @@ class Fit:
     churned_accounts: int
     folds: int
     across_time: bool
+    origins: tuple[Origin, ...]
 
     def bundle(self, material: Material, model_card: str = "") -> Bundle:
         """Return the bundle that answers with this fit."""
@@ -153,7 +163,7 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
     )
     interval = fit_interval(agreed.unseen, agreed.platt, agreed.kappa, weight, recipe.interval)
     hazard = _hazard(material, folds, agreed, weight, until)
-    judgements = material.judgements(rows)
+    judgements = material.severities.take(rows)
     scorecard = fit_scorecard(material.prior, judgements, churned, accounts, recipe.scorecard)
     vectors = material.vectors.take(rows)
     medians = training_medians(vectors, material.catalogue.definitions)
@@ -179,6 +189,7 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
         churned_accounts=events,
         folds=len(folds),
         across_time=folds.across_time,
+        origins=tuple(_origins(material, folds, agreed)),
     )
 
 
@@ -239,6 +250,18 @@ def agree(folds: Sequence[FittedFold], recipe: Recipe, weight: float) -> Agreed:
     return Agreed(rounds, platt, fit_kappa(unseen, platt, weight, recipe.blend), unseen)
 
 
+def _origins(material: Material, folds: Folds, agreed: Agreed) -> Iterator[Origin]:
+    for fold, unseen in zip(folds, agreed.unseen, strict=True):
+        log_odds = {
+            "scorecard": unseen.scorecard,
+            "booster": agreed.platt(unseen.margin),
+            "blend": unseen.blended(agreed.platt, agreed.kappa),
+        }
+        rate, events = float(material.churned[fold.train].mean()), int(unseen.blend.churned_accounts)
+        dates = material.vectors.as_of[fold.validate]
+        yield origin(dates, unseen.accounts, unseen.churned, rate, events, log_odds)
+
+
 def _hazard(
     material: Material,
     folds: Folds,
@@ -266,7 +289,7 @@ class Prepared:
     def __init__(self, material: Material, fold: Fold) -> None:
         vectors, recipe = material.vectors, material.recipe
         self.churned, accounts = material.churned[fold.train], vectors.account_ids[fold.train]
-        before, later = material.judgements(fold.train), material.judgements(fold.validate)
+        before, later = material.severities.take(fold.train), material.severities.take(fold.validate)
         scorecard = fit_scorecard(material.prior, before, self.churned, accounts, recipe.scorecard)
         medians = training_medians(vectors.take(fold.train), material.catalogue.definitions)
         self.start, start = scorecard.log_odds(before), scorecard.log_odds(later)
@@ -311,6 +334,6 @@ class FittedFold:
         return replace(self.later, margin=self.later.scorecard + added)
 
 
-def _median_coverage(judgements: Judgements) -> float:
+def _median_coverage(judgements: Severities) -> float:
     known = judgements.coverage[~np.isnan(judgements.coverage)]
     return float(np.median(known)) if len(known) else 0.0

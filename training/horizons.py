@@ -10,9 +10,9 @@ import numpy as np
 from features.vectors import Floats
 from models.numbers import log_odds_of
 from training.contest import Contest, block_of
-from training.evaluation import Interval
 from training.fitting import Fit, Material
 from training.folds import Split
+from training.resampling import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class HorizonProof:
         Mean probability, and share that churned; None where there are too few to judge.
     gap
         Interval of what happened minus what was said.
-    log_loss, base_log_loss, auc
+    log_loss, base_log_loss, auc, and their intervals
         Of the horizon's probabilities, and of saying the share that churned in the rows learnt from; None
         where that is not known.
     holds
@@ -47,7 +47,14 @@ class HorizonProof:
     log_loss: float | None = None
     base_log_loss: float | None = None
     auc: float | None = None
+    log_loss_interval: Interval | None = None
+    auc_interval: Interval | None = None
     holds: bool | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What `holds` says, in words."""
+        return {None: "cannot be judged: extrapolated", True: "holds", False: "does not hold"}[self.holds]
 
     def to_dict(self) -> dict[str, object]:
         """Return the figures by name."""
@@ -95,5 +102,7 @@ def _proof(
         log_loss=scores.log_loss,
         base_log_loss=base,
         auc=scores.auc,
+        log_loss_interval=scores.log_loss_interval,
+        auc_interval=scores.auc_interval,
         holds=interval[0] <= 0.0 <= interval[1] or ratio <= material.recipe.gates.calibration_ratio,
     )

@@ -5,14 +5,16 @@ The same recipe, data and seed give the same bundle, digest and all.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from features.errors import TrainingError, near_miss
+from training.definition import KINDS
 
 DEFAULT = Path(__file__).with_name("recipe.toml")
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -29,7 +31,17 @@ class LabelRecipe(Part):
 
     horizon_days: Annotated[int, Field(ge=1, le=730)]
     embargo_days: Annotated[int, Field(ge=0, le=365)]
+    kinds: Annotated[tuple[str, ...], Field(min_length=1)]
     involuntary_counts: bool | None = None
+
+    @field_validator("kinds")
+    @classmethod
+    def _known_kinds(cls, said: tuple[str, ...]) -> tuple[str, ...]:
+        """Return them once each and in one order: what is the same has the same fingerprint."""
+        for kind in said:
+            if kind not in KINDS:
+                raise ValueError(f'unknown kind "{kind}". {near_miss(kind, KINDS)}')
+        return tuple(kind for kind in KINDS if kind in said)
 
 
 class GridRecipe(Part):
@@ -134,6 +146,29 @@ class EvaluationRecipe(Part):
     interval: Annotated[float, Field(gt=0.5, lt=1)]
 
 
+class SegmentRecipe(Part):
+    """How small a segment may be and still have figures of its own; a smaller one is withheld."""
+
+    fewest_accounts: PositiveInt
+    fewest_churned_accounts: PositiveInt
+
+
+class RegisterRecipe(Part):
+    """When the register says *keep* or *drop* of a sign, and when that a sign only confirms.
+
+    `fewest_churned_accounts`: with the sign, or expected there by chance, for a verdict. `least_lift`: what a
+    sign must reach to be kept, and clearly stay below to be dropped. `least_coverage`: share of snapshots on
+    which it must be known. A sign confirms when more than `confirming_share` of the churn that it foretold
+    beyond the base rate came within `confirming_days`.
+    """
+
+    fewest_churned_accounts: PositiveInt
+    least_lift: Annotated[float, Field(ge=1)]
+    least_coverage: Annotated[float, Field(ge=0, le=1)]
+    confirming_days: PositiveInt
+    confirming_share: Share
+
+
 class GateRecipe(Part):
     """What a model must show before it may serve."""
 
@@ -165,6 +200,8 @@ class Recipe(Part):
     interval: IntervalRecipe
     horizons: HorizonRecipe
     evaluation: EvaluationRecipe
+    segments: SegmentRecipe
+    signal_register: RegisterRecipe
     gates: GateRecipe
 
     @property
@@ -172,8 +209,8 @@ class Recipe(Part):
         """Days from a snapshot to the end of its label window."""
         return self.labels.embargo_days + self.labels.horizon_days
 
-    def to_toml(self) -> str:
-        """Return the recipe as TOML that :func:`load_recipe` reads back.
+    def to_toml(self, remark: str = "") -> str:
+        """Return the recipe as TOML that :func:`load_recipe` reads back, a remark above it.
 
         Without the number of threads, on which no answer depends: bundles are the same on every machine.
         """
@@ -182,12 +219,14 @@ class Recipe(Part):
         for name, table in tables.items():
             if isinstance(table, dict):
                 lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*(f"# {line}" for line in remark.splitlines()), *lines]) + "\n"
 
 
 def _toml(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(one) for one in value)}]"
+    if isinstance(value, str):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -225,6 +264,8 @@ def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 def _first(problem: ValidationError) -> str:
     error = problem.errors()[0]
     where = [str(part) for part in error["loc"]]
+    if error["type"] == "value_error":
+        return f"{'.'.join(where)}: {error['ctx']['error']}"
     if error["type"] != "extra_forbidden":
         return f"{'.'.join(where)}: {error['msg']}, got {error['input']!r}."
     model: Any = Recipe

@@ -15,7 +15,8 @@ from models.scorecard import Scorecard
 from training import gates as gate
 from training.card import model_card
 from training.contest import Contest, hold_contest
-from training.dataset import Snapshots
+from training.dataset import Snapshots, refuse_other_labels, rule_of
+from training.definition import LabelRule
 from training.fitting import Fit, Material, fit
 from training.folds import Split, churned_accounts, split_final_block
 from training.gates import Gate
@@ -60,6 +61,8 @@ class Proof:
         The fit on all rows with a label.
     bundle
         What is registered, card and all.
+    rule
+        What counted as churn.
     """
 
     snapshots: Snapshots
@@ -73,6 +76,7 @@ class Proof:
     verdict: str
     registered: Fit
     bundle: Bundle
+    rule: LabelRule
 
 
 def train(
@@ -107,11 +111,13 @@ def train(
     Raises
     ------
     TrainingError
-        No labels, or one answer only.
+        No labels, one answer only, or labels by another definition than the recipe asks.
     ContractMismatchError
         The vectors were made by other definitions.
     """
     tell = stage or (lambda _: lambda _done, _total: None)
+    refuse_other_labels(snapshots, recipe, catalogue)
+    rule = rule_of(recipe, catalogue) if snapshots.labelled is None else snapshots.labelled.rule
     material = material_of(snapshots, catalogue, recipe, yearly_churn)
     vectors, churned = material.vectors, material.churned
     split = split_final_block(vectors.as_of, churned, recipe.window_days, recipe.grid.final_months)
@@ -134,21 +140,10 @@ def train(
     registered = fit(material, np.flatnonzero(~np.isnan(churned)))
     registered = replace(registered, hazard=registered.hazard.with_proven([h.days for h in horizons if h.holds]))
     verdict = _verdict(contest, gates)
-    card = model_card(snapshots, material, split, proven, registered, contest, horizons, gates, verdict)
-    bundle = registered.bundle(material, card)
-    return Proof(
-        snapshots,
-        material,
-        found,
-        split,
-        proven,
-        contest,
-        tuple(horizons),
-        tuple(gates),
-        verdict,
-        registered,
-        bundle,
-    )
+    card = model_card(snapshots, rule, material, split, proven, registered, contest, horizons, gates, verdict)
+    bundle = replace(registered.bundle(material, card), recipe=material.recipe.to_toml(remark=rule.text))
+    proved = (split, proven, contest, tuple(horizons), tuple(gates), verdict)
+    return Proof(snapshots, material, found, *proved, registered, bundle, rule)
 
 
 def material_of(

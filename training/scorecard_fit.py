@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from features.vectors import Floats
 from models.scorecard import Scorecard, scorecard_terms
-from models.signs import Judgements
+from models.signs import Severities
 from training.folds import churned_accounts
 from training.recipe import ScorecardRecipe
 
@@ -17,7 +17,7 @@ INTERCEPT_SD = 3.0
 
 def fit_scorecard(
     prior: Scorecard,
-    judgements: Judgements,
+    judgements: Severities,
     churned: Floats,
     accounts: npt.NDArray[np.object_],
     recipe: ScorecardRecipe,
@@ -99,7 +99,7 @@ def penalised_logistic(
 
 
 def _mean_severity(
-    prior: Scorecard, judgements: Judgements, accounts: npt.NDArray[np.object_], prior_accounts: float
+    prior: Scorecard, judgements: Severities, accounts: npt.NDArray[np.object_], prior_accounts: float
 ) -> Floats:
     """Return each item's mean severity, drawn to the prior's where few accounts are known."""
     known = ~np.isnan(judgements.severity)

@@ -1,7 +1,7 @@
 """MLflow: runs, the registry and its aliases. The one file of this package that imports it, and only when used.
 
 Without ``MLFLOW_TRACKING_URI`` everything lies in ``$KEEPSIGHT_HOME``: ``mlflow.db``, ``mlruns/`` with the
-artefacts, and ``champion/``, the copy of the champion's bundle that is served.
+artefacts, ``reports/`` by version, and ``champion/``, the copy of the champion's bundle that is served.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from features.errors import BundleError, GateError, NoModelError, near_miss
 from models.bundle import Bundle, load_bundle, save_bundle
 from training.answering import TOLD_NUMBERS, TOLD_TEXTS, answers, catalogue_json, catalogue_of
 from training.gates import Gate, Verdict, refusals
-from training.plots import draw_plots
 
 if TYPE_CHECKING:
     from features.vectors import FeatureContract
@@ -48,10 +47,11 @@ def home() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """Where a run went: its id, and the version of the registered model."""
+    """Where a run went: its id, the version of the registered model, and the folder of its report."""
 
     run_id: str
     version: int
+    report: Path
 
 
 class Tracking:
@@ -83,14 +83,21 @@ class Tracking:
     def record(self, proof: Proof) -> Registered:
         """Log a run and register its model, with the alias ``challenger``.
 
-        Logged are the recipe, all figures, plots, gates, the model card, the digest of the data, the bundle, and
-        the bundle as a model that answers through :func:`models.decision.decide`.
+        Logged are the recipe, all figures, the report, gates, the model card, the digest of the data, the bundle,
+        and the bundle as a model that answers through :func:`models.decision.decide`. The report also lies in
+        ``reports/VERSION`` of the home.
         """
+        # Not above: this file is what MLflow runs where a model answers, and nothing there draws reports.
+        from training.report import report_of
+        from training.report_files import report_files, write_files
+
+        report = report_files(report_of(proof))
         with self._mlflow() as mlflow, tempfile.TemporaryDirectory(prefix="keepsight-run-") as scratch:
             experiment = self._experiment(mlflow)
             with mlflow.start_run(experiment_id=experiment) as run:
                 _log_figures(mlflow, proof)
                 _log_files(mlflow, proof, Path(scratch))
+                mlflow.log_artifacts(str(write_files(report, Path(scratch) / "report")), "report")
                 model = _log_model(mlflow, proof, Path(scratch))
             client = mlflow.MlflowClient()
             _ensure_registered_model(client)
@@ -98,7 +105,8 @@ class Tracking:
                 MODEL, source=model.model_uri, run_id=run.info.run_id, model_id=model.model_id, tags=_tags(proof)
             )
             client.set_registered_model_alias(MODEL, CHALLENGER, version.version)
-            return Registered(run.info.run_id, int(version.version))
+            kept = write_files(report, self.folder / "reports" / str(version.version))
+            return Registered(run.info.run_id, int(version.version), kept)
 
     def promote(self, version: int) -> Path:
         """Make a version the champion, if its gates let it, and copy its bundle to the champion's folder.
@@ -238,6 +246,8 @@ def _log_figures(mlflow: Any, proof: Proof) -> None:
             "bundle_digest": proof.bundle.digest,
             "verdict": proof.verdict,
             "definitions": proof.bundle.contract.definitions,
+            "label_definition": proof.rule.name,
+            "label_text": proof.rule.text,
         }
     )
 
@@ -248,8 +258,6 @@ def _log_files(mlflow: Any, proof: Proof, scratch: Path) -> None:
     mlflow.log_dict([one.to_dict() for one in proof.gates], "gates.json")
     if proof.contest is not None:
         mlflow.log_dict({n: s.to_dict() for n, s in proof.contest.scores.items()}, "contest.json")
-        for plot in draw_plots(proof.contest, scratch):
-            mlflow.log_artifact(str(plot), "plots")
 
 
 def _log_model(mlflow: Any, proof: Proof, scratch: Path) -> Any:
@@ -313,7 +321,8 @@ def answer_through_decide() -> None:
 def _tags(proof: Proof) -> dict[str, str]:
     shown = [replace(one, reason=one.reason[:_REASON_LENGTH]) for one in proof.gates]
     gates = {f"{GATE_TAG}{one.code}": json.dumps(one.to_dict()) for one in shown}
-    return {**gates, "bundle_digest": proof.bundle.digest, "verdict": proof.verdict}
+    digest = {"bundle_digest": proof.bundle.digest, "label_definition": proof.rule.name}
+    return {**gates, **digest, "verdict": proof.verdict}
 
 
 def _gates_of(tags: dict[str, str]) -> list[Gate]:

@@ -90,14 +90,17 @@ class Calendar:
         """Return the dates before each moment (seconds since 1970; NaN and infinity: all dates)."""
         if self.one:
             return ~(moments <= self.seconds)
-        return self.before(np.ceil((moments - self.time_of_day_seconds) / SECONDS_A_DAY))
+        days = moments - self.time_of_day_seconds
+        days /= SECONDS_A_DAY
+        return self.before(np.ceil(days, out=days))
 
     def before(self, days: Floats) -> Masks:
         """Return the dates whose day lies before each whole day since 1970 (NaN and infinity: all dates)."""
         if self.one:
             return ~(days <= self.day)
-        since_first = np.maximum(np.fmin(days, self.day[-1] + 1) - self.day[0], 0.0)  # NaN is passed over
-        found: Masks = self._before_day[since_first.astype(np.int64)]
+        since_first = np.fmin(days, self.day[-1] + 1)  # NaN is passed over
+        since_first -= self.day[0]
+        found: Masks = self._before_day[np.maximum(since_first, 0.0, out=since_first).astype(np.int64)]
         return found
 
     def until(self, days: Floats) -> Masks:
@@ -109,6 +112,16 @@ class Calendar:
         """The dates before each day from the first date's on: looked up 4 times as fast as searched for."""
         days = np.arange(self.day[0], self.day[-1] + 2)
         return self._prefix[np.searchsorted(self.day, days, side="left")]
+
+    def known(self, since: Floats, until: Floats) -> Masks:
+        """Return the dates at which rows count that are known from one moment until another."""
+        if self.one:
+            return (since <= self.seconds) & ~(until <= self.seconds)
+        known = ~self.below(since)
+        replaced = (until <= self.seconds[-1]).nonzero()[0]  # few rows are
+        known[replaced] &= self.below(until[replaced])
+        known &= self.all
+        return known
 
     def within(
         self, occurred: Floats, window_days: Floats | int | None, until_days_ago: Floats | int = 0

@@ -1,26 +1,35 @@
 """Many rows of a table, condensed before they are asked: what no demand can tell apart is counted once.
 
 Between two days on which some window of the pass begins or ends, all days are alike: a *tile*. Rows of one tile
-that are known at the same dates and match the same filters are of one *kind*, and for each kind every demand has
-one mask. So rows become whole numbers (account, value, kind), which one sort puts together; what is left to look
-at grows with accounts and dates, not with rows.
+that are known from their own moment on and match the same filters are of one *kind*, and for each kind every
+demand has one mask. So rows become whole numbers (account, value, kind), which tables and sorts put together; what
+is left to look at grows with accounts and dates, not with rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_
 
 import numpy as np
 import numpy.typing as npt
 
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints, Masks
-from features.measures.frames import Counted, Demand, RowFrame, Starts, Valued, day_of
-from features.measures.groups import Packed, as_places, firsts, numbered, stable_order, where_so
+from features.measures.frames import DAY, Counted, Demand, RowFrame, Starts, Valued
+from features.measures.groups import (
+    adds_up_exactly,
+    as_places,
+    firsts,
+    largest,
+    occurring,
+    smallest,
+    sums,
+    where_so,
+)
 
 FILTERS_IN_A_TABLE = 16  # whose combinations are looked up in a table
-EXACT = 2.0**53  # whole numbers up to here add up to the same sum in any order
 
 
 class Tiles:
@@ -68,45 +77,84 @@ class Tiles:
 
     def of(self, moments: Floats) -> Ints:
         """Return the tile that each moment lies in; one that never comes lies in the last."""
-        day = np.floor((moments - self._first_second) / SECONDS_A_DAY)
-        return self._of_day[np.fmax(np.fmin(day, len(self._of_day) - 1), 0).astype(np.int64)]
+        day = moments - self._first_second
+        day /= SECONDS_A_DAY
+        np.floor(day, out=day)
+        np.fmin(day, len(self._of_day) - 1, out=day)
+        return self._of_day[np.fmax(day, 0, out=day).astype(np.int64)]
 
 
 @dataclass(frozen=True)
 class _Kinds:
     """Kinds of rows: shape (kinds,) each.
 
-    `tile` is theirs; `known` the dates at which rows of the kind count; `matches` (by filters) whether they match.
+    `tile` is theirs; `matches` (by filters) whether they match.
     """
 
     tile: Ints
-    known: Masks
     matches: dict[str, npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class _Groups:
-    """Rows put together by account, values and kind: each combination once, in order.
+class _Places:
+    """Each row's combination of account and values, as a place.
 
-    `kind` is of each combination; `begins` is where account and values change, and `account` and `code` (of the
-    first value) are those that begin there.
+    `place` is `size` where the row lacks a value; `there` are the places that occur, `row` is a row of each.
+    """
+
+    place: Ints
+    size: int
+    there: Ints
+    row: Ints
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The rows of each combination.
+
+    In `kind`, from `begins` on, stand the kinds of its timely rows, each once; `late` are rows known late, as
+    places among those, and `of_late` is the combination of each.
     """
 
     kind: Ints
     begins: Ints
-    account: Ints
-    code: Ints
+    late: Ints
+    of_late: Ints
 
-    def joined(self, masks: Masks) -> Masks:
-        """Return the dates of all rows of each account and its values; `masks` are those of kinds."""
+    def joined(self, of_kinds: Masks, of_late: Masks) -> Masks:
+        """Return the dates of all rows of each combination."""
         if not len(self.begins):
             return np.zeros(0, dtype=np.int64)
-        joined: Masks = np.bitwise_or.reduceat(masks[self.kind], self.begins)
+        joined: Masks = np.bitwise_or.reduceat(of_kinds[self.kind], self.begins)
+        np.bitwise_or.at(joined, self.of_late, of_late[self.late])
         return joined
+
+
+@dataclass(frozen=True)
+class _Days:
+    """Combinations of an account's values and day, to be counted.
+
+    Nearly all have rows of one kind alone: `times` is how many those of an `account` and `kind` are. The others
+    are each of an account (`others`), and have `parts`.
+    """
+
+    account: Ints
+    kind: Ints
+    times: Floats
+    others: Ints
+    parts: _Parts
+
+    def counted(self, of_kinds: Masks, of_late: Masks) -> Counted:
+        """Count them by account."""
+        alone = Counted(self.account, of_kinds[self.kind], self.times)
+        return _both(_shown(alone), _shown(Counted(self.others, self.parts.joined(of_kinds, of_late), None)))
 
 
 class CondensedFrame:
     """Rows of some accounts, condensed; see :class:`~features.measures.frames.Frame`.
+
+    Nearly all rows are known from their own moment on: those of a tile at the same dates. The few others, known
+    late or replaced since, are looked at one by one.
 
     Parameters
     ----------
@@ -120,140 +168,202 @@ class CondensedFrame:
         self._rows = rows
         self._filters = list(dict.fromkeys(d.chosen for d in demands if d.any_of))
         self._tiles = Tiles(rows.calendar, list(dict.fromkeys((d.window_days, d.until_days_ago) for d in demands)))
-        self._groups_of: dict[tuple[str, ...], _Groups] = {}
+        self._places_of: dict[tuple[str, ...], _Places] = {}
+        self._parts_of: dict[tuple[str, ...], _Parts] = {}
+        self._days_of: dict[tuple[str, ...], _Days] = {}
+        self._whole_amounts: dict[str, Floats | None] = {}
+        self._near: tuple[Starts, tuple[int, int], RowFrame] | None = None
         state = np.isnan(rows.occurred)  # it counts once recorded
         moments = np.where(state, rows.known_from, rows.occurred) if state.any() else rows.occurred
-        self._kind, self._kinds = self._by_kind(self._tiles.of(moments))
+        tile = self._tiles.of(moments)
+        self._timely = rows.known == self._tiles.known[tile]
+        others = np.flatnonzero(~self._timely)
+        tile[others] = len(self._tiles)  # one more tile, of no date
+        self._late_rows = others[rows.known[others] != 0]
+        self._late = rows.take(self._late_rows)
+        self._kind, self._kinds = self._by_kind(tile)
 
     def _by_kind(self, tile: Ints) -> tuple[Ints, _Kinds]:
-        """Return each row's kind, and what the kinds are.
-
-        Nearly all rows are known from their own moment on: those of a tile at the same dates. Of the others, each
-        combination of tile and dates is told apart.
-        """
-        rows, tiles = self._rows, self._tiles
-        late = np.flatnonzero(rows.known != tiles.known[tile])
-        dates, which = np.unique(rows.known[late], return_inverse=True)
-        pairs, pair = np.unique(tile[late] * max(len(dates), 1) + which, return_inverse=True)
-        of_row = tile.copy()
-        of_row[late] = len(tiles) + pair
-        tile_of = np.concatenate([np.arange(len(tiles)), pairs // max(len(dates), 1)])
-        known_of = np.concatenate([tiles.known, dates[pairs % max(len(dates), 1)] if len(pairs) else pairs])
-        patterns, pattern = _patterns([rows.matches[chosen] for chosen in self._filters], len(tile))
-        kind, kinds = of_row * len(patterns) + pattern, np.arange(len(tile_of) * len(patterns))
+        """Return each row's kind, and what the kinds are."""
+        tiles = len(self._tiles) + 1
+        patterns, pattern = _patterns([self._rows.matches[chosen] for chosen in self._filters], len(tile))
+        kind, kinds = tile * len(patterns) + pattern, np.arange(tiles * len(patterns))
         if len(kinds) > len(kind):  # only those that occur
             kinds, kind = np.unique(kind, return_inverse=True)
-        moment, which = kinds // len(patterns), kinds % len(patterns)
-        matches = {chosen: patterns[which, place] for place, chosen in enumerate(self._filters)}
-        return kind, _Kinds(tile_of[moment], known_of[moment], matches)
+        tile, which = kinds // len(patterns), kinds % len(patterns)
+        return kind, _Kinds(tile, {chosen: patterns[which, place] for place, chosen in enumerate(self._filters)})
 
     def _mask_of_kinds(self, demand: Demand) -> Masks:
         """Shape (kinds,): the dates at which rows of each kind count for a demand."""
-        kinds = self._kinds
-        mask = kinds.known & self._tiles.windows[demand.window_days, demand.until_days_ago][kinds.tile]
+        tiles, kinds = self._tiles, self._kinds
+        mask = np.append(tiles.known & tiles.windows[demand.window_days, demand.until_days_ago], 0)[kinds.tile]
         return where_so(mask, kinds.matches[demand.chosen]) if demand.any_of else mask
+
+    def _mask_of_late(self, demand: Demand) -> Masks:
+        """The dates at which each row known late counts for a demand."""
+        late = self._late
+        mask = late.known & late.calendar.within(late.occurred, demand.window_days, demand.until_days_ago)
+        return where_so(mask, late.matching(demand.chosen))
 
     def counted(self, demand: Demand) -> Counted:
         """Count rows by account and kind, and different values by the dates of all their rows."""
         if demand.of == "sum" and not self._adds_up_exactly(demand.columns[0]):
             return self._rows.counted(demand)  # which adds up floats in one order, whatever the calendar
+        if demand.of == "distinct" and DAY not in demand.columns:
+            found = self._places(demand.columns)
+            return _shown(Counted(self._rows.account[found.row], self._joined(demand), None))
         masks = self._mask_of_kinds(demand)
         if demand.of == "distinct":
-            groups = self._groups(demand.columns)
-            return _shown(groups.account, groups.joined(masks), None)
-        order, begins = self._by_account_and_kind
-        first = order[begins]
-        return _shown(self._rows.account[first], masks[self._kind[first]], self._amounts(demand))
+            return self._days(demand.columns).counted(masks, self._mask_of_late(demand))
+        place, there, row = self._by_account_and_kind
+        timely = Counted(self._rows.account[row], masks[self._kind[row]], self._amounts(demand, place)[there])
+        return _both(_shown(timely), self._late.counted(demand))
 
     @cached_property
-    def _by_account_and_kind(self) -> tuple[Ints, Ints]:
-        """The rows in order, and where each account and kind begins."""
-        key = numbered([self._rows.account, self._kind])
-        order = stable_order(key)
-        return order, np.flatnonzero(firsts(key[order]))
+    def _by_account_and_kind(self) -> tuple[Ints, Ints, Ints]:
+        place = as_places([self._rows.account, self._kind])
+        return place, *occurring(place, _size(place))
 
-    def _amounts(self, demand: Demand) -> Floats:
-        """Return what the rows of each account and kind come to."""
-        order, begins = self._by_account_and_kind
-        if not len(begins):
-            return np.zeros(0)
+    def _amounts(self, demand: Demand, place: Ints) -> Floats:
+        """Return what the rows of each place come to."""
+        size = _size(place)
         if demand.of == "rows":
-            return np.diff(begins, append=len(order)).astype(np.float64)
+            return sums(place, None, size)
         if demand.of == "last":
-            return np.maximum.reduceat(self._rows.occurred[order], begins)
+            return largest(place, self._rows.occurred, size)
         (column,) = demand.columns
         if demand.of == "sum":
-            return np.add.reduceat(np.nan_to_num(self._rows.numbers[column], nan=0.0)[order], begins)
+            return sums(place, self._whole_amounts[column], size)
         given = self._rows.given(column)
-        return np.add.reduceat((~given if demand.of == "nameless" else given)[order], begins, dtype=np.float64)
+        return sums(place[~given if demand.of == "nameless" else given], None, size)
 
     def _adds_up_exactly(self, column: str) -> bool:
-        """Return whether amounts have one sum in any order: whole numbers, and not too many."""
-        amounts = np.nan_to_num(self._rows.numbers[column], nan=0.0)
-        return _whole(amounts) and float(np.abs(amounts).sum()) < EXACT
+        if column not in self._whole_amounts:
+            amounts = self._rows.numbers[column]
+            amounts = np.where(np.isnan(amounts), 0.0, amounts)
+            self._whole_amounts[column] = amounts if adds_up_exactly(amounts) else None
+        return self._whole_amounts[column] is not None
 
-    def _groups(self, columns: tuple[str, ...]) -> _Groups:
-        """Return the rows that have a value in every column, put together by account, values and kind."""
-        if columns not in self._groups_of:
-            keys = [self._rows.codes(column) for column in columns]
-            chosen = np.logical_and.reduce([key >= 0 for key in keys])
-            some: slice | npt.NDArray[np.bool_] = slice(None) if chosen.all() else chosen
-            parts = [self._rows.account[some], *(key[some] for key in keys)]
-            self._groups_of[columns] = _put_together(parts, self._kind[some])
-        return self._groups_of[columns]
+    def _places(self, columns: tuple[str, ...]) -> _Places:
+        """Number the combinations of account and values."""
+        if columns not in self._places_of:
+            keys = [self._rows.account, *(self._rows.codes(column) for column in columns)]
+            given = reduce(and_, [key >= 0 for key in keys])
+            if given.all():
+                place = as_places(keys)
+                size = _size(place)
+            else:
+                rows = np.flatnonzero(given)
+                found = as_places([key[rows] for key in keys])
+                size = _size(found)
+                place = np.full(len(given), size)
+                place[rows] = found
+            self._places_of[columns] = _Places(place, size, *occurring(place, size))
+        return self._places_of[columns]
+
+    def _pairs(self, combination: Ints, given: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+        """Return the different pairs of combination and kind, in order.
+
+        One number says both, so that a sort without a trace of rows finds them, in a fifth of the time.
+        """
+        bits = len(self._kinds.tile).bit_length()
+        most = _size(combination) << bits
+        assert most < 1 << 62  # places are at most four times the rows of a part, and days take 18 bits
+        pairs = combination << bits
+        pairs |= self._kind
+        if not given.all():
+            pairs = pairs[given.nonzero()[0]]
+        if most < 1 << 31:
+            pairs = pairs.astype(np.int32)  # sorted in half the time
+        pairs.sort()
+        pairs = pairs[firsts(pairs).nonzero()[0]]  # a mask of no pattern chooses seven times as slowly
+        return pairs >> bits, pairs & ((1 << bits) - 1)
+
+    def _joined(self, demand: Demand) -> Masks:
+        """Return the dates of all rows of each combination of account and values."""
+        columns = demand.columns
+        if columns not in self._parts_of:
+            found = self._places(columns)
+            given = found.place < found.size
+            combination, kind = self._pairs(found.place, given)
+            late = np.flatnonzero(given[self._late_rows])
+            of_late = np.searchsorted(found.there, found.place[self._late_rows[late]])
+            self._parts_of[columns] = _Parts(kind, np.flatnonzero(firsts(combination)), late, of_late)
+        return self._parts_of[columns].joined(self._mask_of_kinds(demand), self._mask_of_late(demand))
+
+    def _days(self, columns: tuple[str, ...]) -> _Days:
+        """Put rows together by account, values and day: nearly as many combinations as rows."""
+        if columns not in self._days_of:
+            found = self._places(tuple(column for column in columns if column != DAY))
+            account_of = np.zeros(found.size, dtype=np.int64)
+            account_of[found.there] = self._rows.account[found.row]
+            day = as_places([self._rows.day - self._rows.day.min()])
+            days, given = _size(day), found.place < found.size
+            which = found.place * days
+            which += day
+            combination, kind = self._pairs(which, given)
+            new, timely = firsts(combination), self._kinds.tile < len(self._tiles)
+            alone = new & np.append(new[1:], True) & timely[kind]
+            ones, several = alone.nonzero()[0], (~alone).nonzero()[0]
+            account, of_alone = account_of[combination[ones] // days], kind[ones]
+            place = as_places([account, of_alone])
+            there, row = occurring(place, _size(place))
+            times = np.bincount(place, minlength=1)[there].astype(np.float64)
+            others = combination[several]
+            begins = np.flatnonzero(firsts(others))
+            late = np.flatnonzero(given[self._late_rows])
+            of_late = np.searchsorted(others[begins], which[self._late_rows[late]])
+            parts = _Parts(kind[several], begins, late, of_late)
+            self._days_of[columns] = _Days(
+                account[row], of_alone[row], times, account_of[others[begins] // days], parts
+            )
+        return self._days_of[columns]
 
     def valued(self, demand: Demand) -> Valued:
         """Return each different value with the dates of all its rows; or, of debuts, when each occurred first."""
         if demand.of == "debuts":
             return self._debuts(demand)
-        groups = self._groups(demand.columns)
-        mask = groups.joined(self._mask_of_kinds(demand))
-        seen = mask != 0
-        moment = np.full(int(seen.sum()), np.nan)
-        values = self._rows.values(demand.columns[0])
-        return Valued(groups.account[seen], groups.code[seen], mask[seen], moment, values)
+        row, mask = self._places(demand.columns).row, self._joined(demand)
+        seen = mask.nonzero()[0]
+        row, (column,) = row[seen], demand.columns
+        rows, moment = self._rows, np.full(len(row), np.nan)
+        return Valued(rows.account[row], rows.codes(column)[row], mask[seen], moment, rows.values(column))
 
     def _debuts(self, demand: Demand) -> Valued:
         """Of rows known from their own moment on the earliest of each value alone; the others one by one."""
-        rows, (column,) = self._rows, demand.columns
-        codes = rows.codes(column)
-        chosen = codes >= 0
-        if demand.any_of:
-            chosen &= rows.matches[demand.chosen]
-        timely, late = chosen & self._timely, np.flatnonzero(chosen & ~self._timely & (rows.known != 0))
-        account, code, moment = _earliest(rows.account[timely], codes[timely], rows.occurred[timely])
+        rows, late, (column,) = self._rows, self._late, demand.columns
+        found, codes = self._places(demand.columns), rows.codes(column)
+        timely = self._timely & rows.matching(demand.chosen)
+        moment = smallest(found.place, np.where(timely, rows.occurred, np.nan), found.size + 1)[found.there]
         known = self._tiles.known[self._tiles.of(moment)]
-        seen = known != 0  # not those that occur after all dates
+        seen = np.flatnonzero((known != 0) & ~np.isnan(moment))  # not those that occur after all dates
+        others = np.flatnonzero(late.matching(demand.chosen) & (late.codes(column) >= 0))
+        row = np.concatenate([found.row[seen], self._late_rows[others]])
         return Valued(
-            np.concatenate([account[seen], rows.account[late]]),
-            np.concatenate([code[seen], codes[late]]),
-            np.concatenate([known[seen], rows.known[late]]),
-            np.concatenate([moment[seen], rows.occurred[late]]),
+            rows.account[row],
+            codes[row],
+            np.concatenate([known[seen], late.known[others]]),
+            np.concatenate([moment[seen], late.occurred[others]]),
             rows.values(column),
         )
 
-    @cached_property
-    def _timely(self) -> npt.NDArray[np.bool_]:
-        """Whether each row is known from its own moment on."""
-        timely: npt.NDArray[np.bool_] = self._rows.known == self._tiles.known[self._kinds.tile[self._kind]]
-        return timely
-
     def served(self, demand: Demand, starts: Starts) -> tuple[Counted, Ints]:
         """Ask the rows that lie near a start of their account."""
-        if not len(starts.account):
-            return self._rows.take(np.zeros(0, dtype=np.int64)).served(demand, starts)
-        size = int(max(self._rows.account.max(initial=0), starts.account.max())) + 1
-        first_day, last_day = demand.service_days
-        earliest, latest = np.full(size, np.inf), np.full(size, -np.inf)
-        np.fmin.at(earliest, starts.account, starts.day + first_day - 1)
-        np.fmax.at(latest, starts.account, starts.day + last_day - 1)
-        account = self._rows.account
-        near = (self._day >= earliest[account]) & (self._day <= latest[account])
-        return self._rows.take(np.flatnonzero(near)).served(demand, starts)
+        days = demand.service_days
+        if self._near is None or self._near[0] is not starts or self._near[1] != days:
+            self._near = starts, days, self._rows.take(self._near_a_start(starts, *days))
+        return self._near[2].served(demand, starts)
 
-    @cached_property
-    def _day(self) -> Floats:
-        return day_of(self._rows.occurred)
+    def _near_a_start(self, starts: Starts, first_day: int, last_day: int) -> Ints:
+        size = int(max(self._rows.account.max(initial=0), starts.account.max(initial=0))) + 1
+        earliest, after = np.full(size, np.inf), np.full(size, -np.inf)
+        np.fmin.at(earliest, starts.account, starts.day + first_day - 1)
+        np.fmax.at(after, starts.account, starts.day + last_day)
+        account, moment = self._rows.account, self._rows.occurred - 1  # midnight belongs to the day that ends
+        near = moment >= (SECONDS_A_DAY * earliest)[account]
+        near &= moment < (SECONDS_A_DAY * after)[account]
+        near &= self._rows.known != 0
+        return np.flatnonzero(near)
 
 
 def _patterns(matches: Sequence[npt.NDArray[np.bool_]], size: int) -> tuple[npt.NDArray[np.bool_], Ints]:
@@ -267,50 +377,28 @@ def _patterns(matches: Sequence[npt.NDArray[np.bool_]], size: int) -> tuple[npt.
     bits = np.zeros(size, dtype=np.int64)
     for place, match in enumerate(matches):
         bits |= match.astype(np.int64) << place
-    there = np.bincount(bits, minlength=1) > 0
+    there = np.zeros(1 << len(matches), dtype=bool)
+    there[bits] = True
     found = (np.flatnonzero(there)[:, None] >> np.arange(len(matches)) & 1) > 0
-    return found, (np.cumsum(there) - 1)[bits]
+    return found, bits if there.all() else (np.cumsum(there) - 1)[bits]
 
 
-def _put_together(parts: Sequence[Ints], kind: Ints) -> _Groups:
-    """Put rows together by account, values and kind."""
-    named: Sequence[Ints] = ()
-    if not Packed.fits([*parts, kind]):  # accounts and values are numbered first
-        _, first, group = np.unique(as_places(parts), return_index=True, return_inverse=True)
-        named, parts = [part[first] for part in parts], [group]
-    packed = Packed([*parts, kind])
-    both = _once(packed.numbers)
-    begins = np.flatnonzero(firsts(packed.without_last(both)))
-    if named:
-        group = packed.part(0, both[begins])
-        account, code = named[0][group], named[1][group]
-    else:
-        account, code = packed.part(0, both[begins]), packed.part(1, both[begins])
-    return _Groups(packed.part(len(parts), both), begins, account, code)
+def _shown(counted: Counted) -> Counted:
+    """Return what counts at any date."""
+    seen = counted.mask.nonzero()[0]
+    amount = None if counted.amount is None else counted.amount[seen]
+    return Counted(counted.account[seen], counted.mask[seen], amount)
 
 
-def _shown(account: Ints, mask: Masks, amount: Floats | None) -> Counted:
-    seen = mask != 0
-    return Counted(account[seen], mask[seen], None if amount is None else amount[seen])
+def _both(one: Counted, other: Counted) -> Counted:
+    """Return what is counted here and there."""
+    amounts = (np.ones(len(c.account)) if c.amount is None else c.amount for c in (one, other))
+    return Counted(
+        np.concatenate([one.account, other.account]),
+        np.concatenate([one.mask, other.mask]),
+        np.concatenate([*amounts]),
+    )
 
 
-def _once(keys: Ints) -> Ints:
-    """Return the different keys, in order; a sort without a trace of places takes a fifth of one with."""
-    keys.sort()
-    return keys[firsts(keys)]
-
-
-def _earliest(account: Ints, code: Ints, moment: Floats) -> tuple[Ints, Ints, Floats]:
-    """Return each combination of account and code once, with its earliest moment."""
-    if _whole(moment) and Packed.fits(parts := [account, code, moment.astype(np.int64)]):
-        packed = Packed(parts)
-        found = np.sort(packed.numbers)
-        found = found[firsts(packed.without_last(found))]
-        return packed.part(0, found), packed.part(1, found), packed.part(2, found).astype(np.float64)
-    order = np.lexsort((moment, code, account))
-    order = order[firsts(numbered([account[order], code[order]]))]
-    return account[order], code[order], moment[order]
-
-
-def _whole(numbers: Floats) -> bool:
-    return bool((numbers == np.floor(numbers)).all())
+def _size(place: Ints) -> int:
+    return int(place.max(initial=-1)) + 1

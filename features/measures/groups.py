@@ -12,6 +12,7 @@ import numpy.typing as npt
 from features.measures.calendar import Floats, Ints, Masks
 
 FEW = 1000  # so few rows are ordered sooner than it takes to pack their keys
+EXACT = 2.0**53  # whole numbers up to here add up to the same sum in any order
 
 
 def sums(groups: Ints, values: Floats | None, size: int) -> Floats:
@@ -20,6 +21,15 @@ def sums(groups: Ints, values: Floats | None, size: int) -> Floats:
         return np.array([float(len(groups))])
     total: Floats = np.bincount(groups, weights=values, minlength=size).astype(np.float64)
     return total
+
+
+def adds_up_exactly(amounts: Floats) -> bool:
+    """Return whether amounts have one sum in any order: whole numbers, and not too many.
+
+    >>> adds_up_exactly(np.array([1.0, -2.0])), adds_up_exactly(np.array([0.5, 0.5]))
+    (True, False)
+    """
+    return bool((amounts == np.floor(amounts)).all()) and float(np.abs(amounts).sum()) < EXACT
 
 
 def largest(groups: Ints, values: Floats, size: int) -> Floats:
@@ -37,8 +47,11 @@ def smallest(groups: Ints, values: Floats, size: int) -> Floats:
     """Return the smallest value of each group; NaN without one (NaN values are passed over)."""
     if size == 1:
         least = np.fmin.reduce(values, initial=math.inf)
-        return np.array([least if least != math.inf else -math.nan])  # the NaN of the line below, bit for bit
-    return -largest(groups, -values, size)
+        return np.array([least if least != math.inf else -math.nan])
+    found = np.full(size, np.inf)
+    np.fmin.at(found, groups, values)
+    found[found == np.inf] = -np.nan
+    return found
 
 
 def medians(groups: Ints, values: Floats, size: int) -> Floats:
@@ -128,67 +141,29 @@ def ordered_by(*keys: Ints | Floats) -> Ints:
 
 def as_places(keys: Sequence[Ints]) -> Ints:
     """Number the distinct combinations of keys, as :func:`numbered`, with numbers not far above their count."""
-    combined = numbered(keys)
-    if int(np.maximum.reduce(combined, initial=0)) <= 4 * len(combined):  # sorting takes longer than a few gaps
+    combined, most = numbered(keys), 4 * len(keys[0])  # sorting takes longer than a few gaps
+    if int(np.maximum.reduce(combined, initial=0)) <= most:
         return combined
+    *others, last = keys
+    size = int(last.max()) + 1
+    if others and len(last) > FEW and size <= most:  # mostly a person belongs to one account, and says it
+        of_last, other = np.empty(size, dtype=np.int64), numbered(others)
+        of_last[last] = other
+        if (of_last[last] == other).all():
+            return last
     return dense(combined)
 
 
-MOST_BITS = 62
+def occurring(places: Ints, size: int) -> tuple[Ints, Ints]:
+    """Return which places below `size` occur, and a row of each.
 
-
-class Packed:
-    """Several whole numbers in one, the first in the highest bits: they sort as their parts do.
-
-    Parameters
-    ----------
-    parts
-        Shape (n,) each.
-
-    Attributes
-    ----------
-    numbers
-        Shape (n,).
-
-    Raises
-    ------
-    OverflowError
-        They do not fit into 62 bits.
-
-    Examples
-    --------
-    >>> both = Packed([np.array([7, 8]), np.array([-1, 3])])
-    >>> both.part(0, np.sort(both.numbers)).tolist(), both.part(1, np.sort(both.numbers)).tolist()
-    ([7, 8], [-1, 3])
+    >>> [found.tolist() for found in occurring(np.array([6, 1, 6, 7]), 7)]
+    [[1, 6], [1, 2]]
     """
-
-    def __init__(self, parts: Sequence[Ints]) -> None:
-        self._least = [int(part.min()) if len(part) else 0 for part in parts]
-        self._bits = [_bits(part) for part in parts]
-        if sum(self._bits) > MOST_BITS:
-            raise OverflowError(f"{self._bits} bits")
-        self.numbers: Ints = parts[0] - self._least[0]
-        for part, low, bits in zip(parts[1:], self._least[1:], self._bits[1:], strict=True):
-            self.numbers <<= bits
-            self.numbers |= part if low == 0 else part - low
-
-    @staticmethod
-    def fits(parts: Sequence[Ints]) -> bool:
-        """Return whether they fit into 62 bits."""
-        return sum(map(_bits, parts)) <= MOST_BITS
-
-    def part(self, place: int, numbers: Ints) -> Ints:
-        """Return one of the parts that some of the numbers are made of."""
-        part = numbers >> sum(self._bits[place + 1 :]) & (1 << self._bits[place]) - 1
-        return part if self._least[place] == 0 else part + self._least[place]
-
-    def without_last(self, numbers: Ints) -> Ints:
-        """Return what numbers are without their last part."""
-        return numbers >> self._bits[-1]
-
-
-def _bits(part: Ints) -> int:
-    return (int(part.max()) - int(part.min())).bit_length() if len(part) else 0
+    row = np.full(max(size, int(places.max(initial=-1)) + 1), -1)
+    row[places] = np.arange(len(places))
+    there = np.flatnonzero(row[:size] >= 0)
+    return there, row[there]
 
 
 def where_so(masks: Masks, so: npt.NDArray[np.bool_]) -> Masks:
@@ -291,16 +266,16 @@ def group_ends(ordered: Ints) -> Ints:
 
 
 def pairs_within(left: Ints, right: Ints) -> tuple[Ints, Ints]:
-    """Return all pairs of places (in `left`, in `right`) whose groups are equal.
+    """Return all pairs of places (in `left`, in `right`) whose groups, numbered from 0, are equal.
 
     >>> one, other = pairs_within(np.array([0, 2, 2]), np.array([2, 0, 2]))
     >>> one.tolist(), other.tolist()
     ([0, 1, 1, 2, 2], [1, 0, 2, 0, 2])
     """
     order = stable_order(right)
-    ordered = right[order]
-    begin = np.searchsorted(ordered, left, side="left")
-    count = np.searchsorted(ordered, left, side="right") - begin
+    size = int(max(left.max(initial=-1), right.max(initial=-1))) + 1
+    counts = np.bincount(right, minlength=size)
+    begin, count = (np.cumsum(counts) - counts)[left], counts[left]
     one = np.repeat(np.arange(len(left), dtype=np.int64), count)
     within = np.arange(len(one), dtype=np.int64) - np.repeat(np.cumsum(count) - count, count)
     return one, order[np.repeat(begin, count) + within]

@@ -177,10 +177,11 @@ def latest_so_far(scope: Scope, account: Ints, mask: Masks, moment: Floats) -> F
     lasting = (mask | (mask - 1)) == scope.calendar.all  # all dates from the lowest on
     lasting &= mask != 0
     first = np.bitwise_count((mask & -mask) - 1).astype(np.int64)
-    begins = account[lasting] * len(scope.calendar) + first[lasting]
-    begun = largest(begins, moment[lasting], scope.cells).reshape(scope.accounts, -1)
-    rows, cells = scope.expanded(account[~lasting], mask[~lasting])
-    passing = largest(cells, moment[~lasting][rows], scope.cells)
+    some, others = lasting.nonzero()[0], (~lasting).nonzero()[0]
+    begins = account[some] * len(scope.calendar) + first[some]
+    begun = largest(begins, moment[some], scope.cells).reshape(scope.accounts, -1)
+    rows, cells = scope.expanded(account[others], mask[others])
+    passing = largest(cells, moment[others][rows], scope.cells)
     return np.fmax(np.fmax.accumulate(begun, axis=1).ravel(), passing)
 
 

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.catalogue.schema import Between, Filter
 from features.measures.calendar import Calendar, Floats, Ints
@@ -91,9 +92,9 @@ class TableRows:
     def frame(self, calendar: Calendar, account_known_from: Callable[[], Floats] | None) -> RowFrame:
         """Return them with their dates; one of an account counts only once the account itself is known."""
         moments, account = self.moments, self.account
-        known = calendar.below(moments["known_until"]) & ~calendar.below(moments["known_from"])
+        known = calendar.known(moments["known_from"], moments["known_until"])
         if account_known_from is not None:
-            known &= ~calendar.below(account_known_from()[account])
+            known &= ~calendar.below(account_known_from())[account]
         occurred = moments.get("occurred_at")
         return RowFrame(
             calendar,
@@ -124,7 +125,7 @@ def table_rows(fetched: pa.Table, asked: Asked) -> TableRows:
         {told(one): fetched[f"f{place}"].to_numpy() > 0 for place, one in enumerate(asked.filters)},
         numbers,
         texts,
-        ranks(coded(fetched["row_key"])) if asked.ordered else np.zeros(0, dtype=np.int64),
+        _ranks(fetched["row_key"]) if asked.ordered else np.zeros(0, dtype=np.int64),
     )
 
 
@@ -143,6 +144,12 @@ def coded(column: pa.ChunkedArray) -> Texts:
     encoded = column.combine_chunks().dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return Texts(codes, tuple(encoded.dictionary.to_pylist()))
+
+
+def _ranks(column: pa.ChunkedArray) -> Ints:
+    """As :func:`ranks`, of a column without nulls, in half the time."""
+    place: Ints = pc.rank(column, sort_keys="ascending", tiebreaker="dense").to_numpy().astype(np.int64) - 1
+    return place
 
 
 def ranks(texts: Texts) -> Ints:

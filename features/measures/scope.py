@@ -12,7 +12,7 @@ import numpy as np
 from features.catalogue.schema import Aggregate, Rows
 from features.measures.calendar import Calendar, Floats, Ints, Masks
 from features.measures.frames import Counted, Demand, Filters, Frame, RowFrame, Spec, Together, told
-from features.measures.groups import sums
+from features.measures.groups import adds_up_exactly, sums
 
 Kept = TypeVar("Kept")
 
@@ -190,25 +190,27 @@ class Scope:
 
     def added(self, counted: Counted) -> Floats:
         """Shape (cells,): the amounts added up; 0 without any."""
-        if counted.amount is None and not self.calendar.one:
-            return self._as_many(counted)
+        if not self.calendar.one and (counted.amount is None or adds_up_exactly(counted.amount)):
+            return self._run_by_run(counted)
         rows, cells = self.expanded(counted.account, counted.mask)
         amount = None if counted.amount is None else counted.amount[rows]
         return sums(cells, amount, self.cells)
 
-    def _as_many(self, counted: Counted) -> Floats:
-        """Count rows without looking at each of their dates: nearly all begin once to count, and end once."""
-        mask, dates, accounts = counted.mask, len(self.calendar), self.accounts
+    def _run_by_run(self, counted: Counted) -> Floats:
+        """Add up without looking at each of the dates: nearly all rows begin once to count, and end once."""
+        mask, amount, dates, accounts = counted.mask, counted.amount, len(self.calendar), self.accounts
         lowest = mask & -mask
         broken = (mask + lowest) & mask != 0
         begins = np.bitwise_count(lowest - 1).astype(np.int64)
         steps = (dates + 1) * counted.account + begins
         length = np.bitwise_count(mask)
         if broken.any():
-            steps, length = steps[~broken], length[~broken]
-        change = np.bincount(steps, minlength=accounts * (dates + 1))
-        change -= np.bincount(steps + length, minlength=accounts * (dates + 1))
-        count = change.reshape(accounts, dates + 1)[:, :-1].cumsum(axis=1).ravel().astype(np.float64)
+            length[broken] = 0  # ends where it begins, and is added below
+        change = np.bincount(steps, amount, accounts * (dates + 1))
+        change -= np.bincount(steps + length, amount, accounts * (dates + 1))
+        total = change.reshape(accounts, dates + 1)[:, :-1].cumsum(axis=1).ravel().astype(np.float64)
         if broken.any():
-            count += sums(self.expanded(counted.account[broken], mask[broken])[1], None, len(count))
-        return count
+            some = broken.nonzero()[0]
+            row, cells = self.expanded(counted.account[some], mask[some])
+            total += sums(cells, None if amount is None else amount[some[row]], len(total))
+        return total

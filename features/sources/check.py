@@ -14,7 +14,7 @@ from features.sources.database import is_empty, name_accounts, newest_known, obs
 from features.sources.delivery import Delivered, csv_fault, deliver, first_lines
 from features.sources.engines import session_to_check
 from features.sources.file_tests import file_problems
-from features.sources.history_tests import isolated_problems, late_problems
+from features.sources.history_tests import end_problems, isolated_problems, late_problems
 from features.sources.key_tests import feed_problems, key_problems, quoted, reference_problems
 from features.sources.needs import left_unknown_without, read_by
 from features.sources.problems import Problem, Severity, kinds
@@ -185,6 +185,7 @@ class _Check:
     def _history(self, readable: Mapping[str, Delivered]) -> None:
         """Find where the history ends, and what lies after it."""
         said = observed_until_said(self.sources.config.observed_until)
+        self.problems += end_problems(said, self.now)
         self.observed_until = said or newest_known(readable, self.newest)
         if self.observed_until is None:
             self.problems.append(kinds()["S309"].found(None, "Nothing says where the history ends."))

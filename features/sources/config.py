@@ -4,7 +4,7 @@
 
     company = "Acme"
     yearly_churn = 0.12            # what the company says of itself; optional
-    observed_until = 2025-06-30    # where the history ends; default: the newest recorded_at
+    observed_until = 2025-06-30    # where the history ends; default: the newest recorded_at or event
     never_changing = ["accounts.industry"]
 
     [connection]

@@ -19,6 +19,7 @@ from features.sources.config import Sources
 from features.sources.contract import ColumnType, TableContract
 from features.sources.delivery import Delivered, csv_sentence, deliver, first_lines
 from features.sources.engines import Engine
+from features.sources.layout import ACCOUNT_IDS, PLACE
 from features.sources.rows import (
     as_the_contract_says,
     content,
@@ -26,7 +27,7 @@ from features.sources.rows import (
     of_known_account,
     read_columns,
 )
-from features.sources.session import ACCOUNT_IDS, Session, Workshop
+from features.sources.session import Session, Workshop
 from features.sources.untimed import Untimed, untimed
 from features.sources.versions import end_replaced_rows
 
@@ -239,7 +240,7 @@ def _make(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None) 
     table, taken = one.table, list[feeds.Taken]()
     workshop.store_known(one, workshop.by_row(one, kept_rows(one, truncated_at)), of_known_account(one))
     seen = f"_seen_of_{table}"
-    workshop.gather(seen, table, f"SELECT max(recorded_at) AS newest, count(*) AS n FROM {sql.name(table)}")
+    workshop.gather(seen, table, lambda rows: f"SELECT max(recorded_at) AS newest, count(*) AS n FROM {rows}")
     newest, size = workshop.row(f"SELECT max(newest), CAST(sum(n) AS BIGINT) FROM {sql.name(seen)}")
     workshop.drop(seen)
     if not size:
@@ -261,7 +262,7 @@ def name_accounts(workshop: Workshop, accounts: Delivered) -> None:
     """
     said = f"SELECT account_id FROM ({read_columns(accounts)}) WHERE {as_the_contract_says(accounts)}"
     ids = f"SELECT DISTINCT account_id FROM {workshop.by_row(accounts, said)} AS said"
-    place = "row_number() OVER (ORDER BY account_id) - 1 AS _place"
+    place = f"CAST(row_number() OVER (ORDER BY account_id) - 1 AS INTEGER) AS {PLACE}"
     workshop.store(ACCOUNT_IDS, f"SELECT account_id, {place} FROM ({ids}) AS ids")
     if is_empty(workshop, ACCOUNT_IDS):
         raise TableError(
@@ -289,7 +290,7 @@ def _history_ends(
     newest: Mapping[str, dt.datetime | None],
     truncated_at: dt.datetime | None,
 ) -> dt.datetime:
-    """Return ``observed_until``: as said, else the newest ``recorded_at``, else the newest event."""
+    """Return ``observed_until``: as said, else the newest that was recorded or happened."""
     ends = observed_until_said(sources.config.observed_until) or newest_known(delivered, newest)
     if ends is None:
         raise TableError(
@@ -302,14 +303,21 @@ def _history_ends(
 def newest_known(
     delivered: Mapping[str, Delivered], newest: Mapping[str, dt.datetime | None]
 ) -> dt.datetime | None:
-    """Return the newest ``recorded_at``, else the newest event (labels aside), else the newest date."""
-    events = [t for t, one in delivered.items() if one.contract.kind == "event" and not one.contract.labels_only]
-    dated = [table for table, one in delivered.items() if one.dated]
-    for tables in (dated, events, [table for table in delivered if table != "accounts"]):
+    """Return when the newest row was recorded, or the newest event was known; else the newest date."""
+    for tables in (tell_the_end(delivered), [table for table in delivered if table != "accounts"]):
         known = [moment for table in tables if (moment := newest.get(table)) is not None]
         if known:
             return max(known)
     return None
+
+
+def tell_the_end(delivered: Mapping[str, Delivered]) -> list[str]:
+    """Name the tables that tell until when the history goes: with ``recorded_at``, or of events (labels aside).
+
+    Both, since a ``recorded_at`` on one table alone would put the end where that table was last written to.
+    """
+    events = [t for t, one in delivered.items() if one.contract.kind == "event" and not one.contract.labels_only]
+    return [table for table, one in delivered.items() if one.dated or table in events]
 
 
 def observed_until_said(said: dt.datetime | dt.date | None) -> dt.datetime | None:

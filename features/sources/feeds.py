@@ -48,8 +48,8 @@ def taken_from_first_row(workshop: Workshop, delivered: Delivered) -> list[Taken
     """
     # A moment belongs to the day that it ends, as in every window: midnight is still the day before.
     when = "occurred_at" if delivered.contract.occurred else "known_from"
-    day = f"CAST({when} - INTERVAL 1 MICROSECOND AS DATE)"
-    spells = first_days(_rows_that_may_be_first(workshop, delivered.table, day))
+    first_day = f"CAST(min({when}) - INTERVAL 1 MICROSECOND AS DATE)"
+    spells = first_days(_rows_that_may_be_first(workshop, delivered.table, first_day))
     return [Taken(delivered.table, first, known_from, until) for known_from, until, first in spells]
 
 
@@ -87,28 +87,23 @@ def write_coverage(workshop: Workshop, taken: Sequence[Taken], *, said: bool) ->
     workshop.drop(_TAKEN)
 
 
-def _rows_that_may_be_first(workshop: Workshop, table: str, day: str) -> list[Spell]:
+def _rows_that_may_be_first(workshop: Workshop, table: str, first_day: str) -> list[Spell]:
     """Return the few rows that bring a new first day: known from, known until, day.
 
     Of the rows never replaced, those that come before all known until then, looked at row by row only on days
     that bring one; of the replaced, those that came before these.
     """
     days, moments, replaced = (f"_{what}_of_{table}" for what in ("days", "moments", "replaced"))
-    rows, lasting = sql.name(table), f"known_until = {sql.NEVER}"
-    known = "CAST(known_from AS DATE)"
-    first_day = f"min({day}) AS first_day FROM {rows} WHERE"
-    workshop.gather(days, table, f"SELECT {known} AS known, {first_day} {lasting} GROUP BY {known}")
+    lasting, known = f"known_until = {sql.NEVER}", "CAST(known_from AS DATE)"
+
+    def gather(name: str, columns: str, which: str, by: str) -> None:
+        select = f"SELECT {columns}, {first_day} AS first_day FROM"
+        workshop.gather(name, table, lambda rows: f"{select} {rows} WHERE {which} GROUP BY {by}")
+
+    gather(days, f"{known} AS known", lasting, known)
     new = f"SELECT known FROM ({_earlier_than_all_before(sql.name(days))})"
-    workshop.gather(
-        moments,
-        table,
-        f"SELECT known_from AS known, {first_day} {lasting} AND {known} IN ({new}) GROUP BY known_from",
-    )
-    workshop.gather(
-        replaced,
-        table,
-        f"SELECT known_from, known_until, {first_day} NOT ({lasting}) GROUP BY known_from, known_until",
-    )
+    gather(moments, "known_from AS known", f"{lasting} AND {known} IN ({new})", "known_from")
+    gather(replaced, "known_from, known_until", f"NOT ({lasting})", "known_from, known_until")
     found = workshop.rows(f"""
         WITH _steps AS ({_earlier_than_all_before(sql.name(moments))}
         ), _both_kinds AS (

@@ -7,19 +7,21 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from features.clock import CLOCKS_DIFFER
 from features.sources import sql
 from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
+from features.sources.database import tell_the_end
 from features.sources.delivery import Delivered
 from features.sources.key_tests import quoted
 from features.sources.problems import Problem, kinds
 from features.sources.row_tests import RowTest, counted, counted_problems
 from features.sources.session import Session
 
-# A clock may be wrong by some hours, a local time is read as UTC, and a date counts from the end of its day.
-CLOCKS_DIFFER = dt.timedelta(days=1)
 LONG_AFTER_DAYS = 60
+FAR_AHEAD = dt.timedelta(days=730)  # what is signed early begins within two years
 _FEW = 0.01  # of all rows
 _TIME = ColumnContract(type=ColumnType.TIME)
+_DATE = ColumnContract(type=ColumnType.DATE)
 
 
 def late_problems(
@@ -37,7 +39,24 @@ def late_problems(
         )
         read_at_all = sql.allowed(sql.name(column), _TIME)  # the year 9999 is named as out of its range
         tests.append(RowTest("S314", future, f"{moment} > {today} AND {read_at_all}", shown))
+    tests += _ahead_tests(delivered, now)
     return counted_problems(session, delivered, read, tests)
+
+
+def _ahead_tests(delivered: Delivered, now: dt.datetime) -> Iterator[RowTest]:
+    """Yield what finds state that begins so far ahead that its year must be wrong."""
+    for column in delivered.contract.known:
+        if column in delivered.raw_name:
+            begins, shown = sql.name(column), f"CAST({sql.name(column)} AS VARCHAR)"
+            ahead = f"CAST({begins} AS TIMESTAMP) > {sql.moment(now + FAR_AHEAD)}"
+            sentence = f"{column} lies more than two years ahead in {{rows}} of {{total}}."
+            yield RowTest("S318", sentence, f"{ahead} AND {sql.allowed(begins, _DATE)}", shown)
+
+
+def end_problems(said: dt.datetime | None, now: dt.datetime) -> Iterator[Problem]:
+    """Yield what is wrong with the end of the history that the company says."""
+    if said is not None and said > now + CLOCKS_DIFFER:
+        yield kinds()["S317"].found(None, f"observed_until ({said}) lies in the future.")
 
 
 def _told_when(delivered: Delivered) -> list[str]:
@@ -62,11 +81,9 @@ def isolated_problems(
 
     Rows in the future are left out: they have a name of their own.
     """
-    dated = [table for table, one in readable.items() if one.dated]
-    events = [t for t, one in readable.items() if one.contract.kind == "event" and not one.contract.labels_only]
     days = [
         Day(day, table, rows)
-        for table in dated or events
+        for table in tell_the_end(readable)
         for day, rows in session.rows(
             f"SELECT CAST(recorded_at AS DATE) AS day, count(*) FROM {quoted('normalised', table)} "
             f"WHERE recorded_at <= {sql.moment(now + CLOCKS_DIFFER)} GROUP BY day"
@@ -75,7 +92,7 @@ def isolated_problems(
     last, after = isolated(days)
     for table in dict.fromkeys(one.table for one in after):
         own = [one for one in after if one.table == table]
-        rows, moment = sum(one.rows for one in own), RECORDED_AT if dated else "occurred_at"
+        rows, moment = sum(one.rows for one in own), RECORDED_AT if readable[table].dated else "occurred_at"
         sentence = (
             f"{moment} of {counted(rows)} lies more than {LONG_AFTER_DAYS} days after that of all others "
             f"(the last is of {last}); the history is taken to end {observed_until}."

@@ -9,7 +9,7 @@ from features.sources import sql
 from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
 from features.sources.csv_files import is_csv
 from features.sources.delivery import Delivered
-from features.sources.session import ACCOUNT_IDS
+from features.sources.layout import ACCOUNT_IDS
 
 _RECORDED = ColumnContract(type=ColumnType.TIME)
 
@@ -86,6 +86,9 @@ def as_the_contract_says(delivered: Delivered) -> str:
     """Return the condition that a row keeps the contract."""
     conditions = []
     for name, column in columns_there(delivered).items():
+        if kept := sql.kept(raw(name), raw_type(delivered, name), column):
+            conditions.append(kept if column.required else f"coalesce({kept}, true)")
+            continue
         if column.required:
             conditions.append(f"{sql.name(name)} IS NOT NULL")
         elif may_be_unreadable(delivered, name):

@@ -20,13 +20,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
-import numpy as np
 import pyarrow as pa
 
 from features.cores import AT_ONCE
 from features.errors import TableError
 from features.sources import spool, sql
-from features.sources.spool import HASH, PLACE, Spool, hashes_of_several
+from features.sources.layout import ACCOUNT_IDS, AS_THEY_ARE, PLACE, Layout, layout_of
+from features.sources.spool import HASH, Spool, places_of_several
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from features.sources.config import Connection
     from features.sources.delivery import Delivered
 
-ACCOUNT_IDS = "_account_ids"  # every account that the company ever delivered, with its place in order
 _PREFIX, _LOCK = "keepsight-", "alive"  # of temporary folders, and what whoever uses one holds
 RAW = "raw"  # the schema of what is delivered, as it is
 BYTES_A_STORED_ROW = 150  # of an event, about
@@ -83,11 +82,14 @@ class Workshop(Protocol):
     def put(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows at hand."""
 
-    def gather(self, name: str, table: str, select: str) -> None:
-        """Make a table of what a select finds in each part of a table that may lie in parts."""
+    def gather(self, name: str, table: str, select: Callable[[str], str]) -> None:
+        """Make a table of what a select finds in each part of a table that may lie in parts.
 
-    def replace_repeated(self, name: str, column: str, select: Callable[[str], str]) -> None:
-        """Put other rows in place of those whose text in a column has the hash of another row's.
+        `select` is given what to read from: rows with ``row_key`` and all moments; they may lack other columns.
+        """
+
+    def replace_repeated(self, name: str, select: Callable[[str], str]) -> None:
+        """Put other rows in place of those whose ``row_key`` has the hash of another row's.
 
         `select` is given the name under which those lie for a while, and returns the select of the others.
         """
@@ -111,6 +113,9 @@ class Remote(Protocol):
 
 class Session:
     """A DuckDB over a company's files; close it, or use it in a ``with`` statement.
+
+    A company's table is a view of what is stored of it, in the DuckDB or in files, by its
+    :class:`~features.sources.layout.Layout`.
 
     Parameters
     ----------
@@ -138,6 +143,7 @@ class Session:
                 "memory_limit": settings.memory_limit,
                 "temp_directory": str(self.place / "spilled"),
                 "preserve_insertion_order": False,
+                "checkpoint_threshold": "1TB",  # in memory there is nothing to save, and looking takes its time
                 "autoinstall_known_extensions": False,  # reading files never reaches for the network
                 "allow_community_extensions": False,
             },
@@ -147,6 +153,8 @@ class Session:
             f"SET file_search_path = {sql.text(_search_path(folder, self.place))}",
         ]
         self._beside: list[Session] = []
+        self._layouts: dict[str, Layout] = {}
+        self._stored: dict[str, str] = {}
         self._spools: dict[str, Spool] = {}
         self._memory = settings.memory_limit_bytes
         self._set()
@@ -213,19 +221,35 @@ class Session:
 
     def store_known(self, delivered: Delivered, rows: str, known: str) -> None:
         """Make a table of the rows of known accounts; in files, where memory is too small for them."""
-        name, size = delivered.table, self._about(delivered.relation)
-        needs_account = "account_id" in delivered.contract.required and name != "accounts"
-        if not needs_account or size * BYTES_A_STORED_ROW < self._memory:
-            self.store(name, f"SELECT * FROM {rows} AS kept WHERE {known}")
-            return
-        accounts = self.rows(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY {PLACE}")
-        placed = (
-            f"SELECT kept.*, hash(row_key) AS {HASH}, {PLACE} "
-            f"FROM {rows} AS kept JOIN {ACCOUNT_IDS} USING (account_id)"
+        name, size, layout = delivered.table, self._about(delivered.relation), layout_of(delivered)
+        if not layout.placed:
+            rows = f"(SELECT * FROM {rows} AS kept WHERE {known})"
+        if layout.placed and size * BYTES_A_STORED_ROW >= self._memory:
+            layout = layout.also(HASH, "hash(row_key)")
+            self._spool(name, layout.packed(rows), size)
+            stored = _files_of(name)
+        else:
+            stored = sql.name(f"_stored_{name}")
+            self.connection.execute(f"CREATE TABLE {stored} AS {layout.packed(rows)}")
+        self._layouts[name] = layout
+        self._show(name, stored)
+
+    def _relation(self, name: str) -> str:
+        """Return the relation of what is stored of a table; of a working table that is itself."""
+        return self._stored.get(name, sql.name(name))
+
+    def _show(self, name: str, stored: str) -> None:
+        """Have a table be the view of what is stored of it."""
+        self._stored[name] = stored
+        self.connection.execute(
+            f"CREATE OR REPLACE VIEW {sql.name(name)} AS {self._layouts[name].unpacked(stored)}"
         )
-        batches = self.connection.sql(placed).to_arrow_reader(spool.ROWS_A_BATCH)
-        schema = batches.schema.remove(batches.schema.get_field_index(PLACE))
-        files = Spool(self.place / f"{name} by account", [row[0] for row in accounts], schema, size)
+
+    def _spool(self, name: str, select: str, size: int) -> None:
+        """Lay rows out in files."""
+        accounts = self.rows(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY {PLACE}")
+        batches = self.connection.sql(select).to_arrow_reader(spool.ROWS_A_BATCH)
+        files = Spool(self.place / f"{name} by account", [row[0] for row in accounts], batches.schema, size)
         try:
             files.fill(batches)
         except OSError as error:
@@ -235,8 +259,6 @@ class Session:
             ) from None
         self._spools[name] = files
         self._read(name, files.rows())
-        columns = ", ".join(sql.name(column) for column in schema.names if column != HASH)
-        self.connection.execute(f"CREATE VIEW {sql.name(name)} AS SELECT {columns} FROM {_files_of(name)}")
 
     def _about(self, relation: str) -> int:
         """Return about how many rows there are, without reading them."""
@@ -256,20 +278,21 @@ class Session:
     def _read(self, name: str, rows: pa.Table) -> None:
         self.connection.register(_files_of(name, quoted=False), rows)
 
-    def gather(self, name: str, table: str, select: str) -> None:
+    def gather(self, name: str, table: str, select: Callable[[str], str]) -> None:
         """Make a table of what a select finds in each part of a table; those of a spooled one are its files.
 
         So no more than one file's pages are in memory.
         """
+        found = select(self._relation(table))
         if table not in self._spools:
-            self.store(name, select)
+            self.store(name, found)
             return
         for number, part in enumerate(self._spools[table].parts()):
             self._read(table, part)
             if number:
-                self.connection.execute(f"INSERT INTO {sql.name(name)} {select}")
+                self.connection.execute(f"INSERT INTO {sql.name(name)} {found}")
             else:
-                self.store(name, select)
+                self.store(name, found)
         self._read(table, self._spools[table].rows())
 
     def put(self, name: str, rows: pa.Table) -> None:
@@ -278,43 +301,40 @@ class Session:
         self.store(name, "SELECT * FROM _given_rows")
         self.connection.unregister("_given_rows")
 
-    def replace_repeated(self, name: str, column: str, select: Callable[[str], str]) -> None:
-        """Put other rows in place of those whose text in a column has the hash of another row's.
-
-        Sorting the hashes takes a third of the time that grouping by them does. Only those rows are written.
-        """
-        table, hashed = sql.name(name), HASH if name in self._spools else f"hash({sql.name(column)})"
+    def replace_repeated(self, name: str, select: Callable[[str], str]) -> None:
+        """Put other rows in place of those whose key has the hash of another row's; only those are written."""
         if name in self._spools:
-            several = self._spools[name].hashes_of_several()
-        else:
-            fetched = self.connection.execute(f"SELECT {hashed} AS h FROM {table}").fetchnumpy()
-            several = hashes_of_several(np.asarray(fetched["h"], dtype=np.uint64))
+            self._lay_beside(name, select)
+            return
+        stored, layout = self._relation(name), self._layouts.get(name, AS_THEY_ARE)
+        rows = self.connection.sql(f"SELECT rowid AS number, hash(row_key) AS hash FROM {stored}").to_arrow_table()
+        places = places_of_several(rows["hash"].to_numpy())
+        if not len(places):
+            return
+        repeated, chosen = f"_repeated_in_{name}", f"_chosen_of_{name}"
+        self.put(repeated, rows.select(["number"]).take(places))
+        of_these = f"{stored} WHERE rowid IN (SELECT number FROM {sql.name(repeated)})"
+        self.store(chosen, layout.unpacked(f"(SELECT * FROM {of_these})"))
+        self.connection.execute(f"DELETE FROM {of_these}")
+        instead = layout.packed(f"({select(sql.name(chosen))})")
+        self.connection.execute(f"INSERT INTO {stored} BY NAME {instead}")
+        self.drop(chosen)
+        self.drop(repeated)
+
+    def _lay_beside(self, name: str, select: Callable[[str], str]) -> None:
+        """Leave the files as they are: the rows that replace some of them lie beside them."""
+        several = self._spools[name].hashes_of_several()
         if not len(several):
             return
-        hashes, chosen = f"_hashes_in_{name}", f"_chosen_of_{name}"
-        self.put(hashes, pa.table({"_h": several}))
-        condition = f"{hashed} IN (SELECT _h FROM {sql.name(hashes)})"
-        if name in self._spools:
-            self._lay_beside(name, condition, select)
-        else:
-            self.store(chosen, f"SELECT *, rowid AS _at FROM {table} WHERE {condition}")
-            self.connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT _at FROM {sql.name(chosen)})")
-            self.connection.execute(f"INSERT INTO {table} BY NAME {select(sql.name(chosen))}")
-            self.drop(chosen)
-            self.drop(hashes)
-
-    def _lay_beside(self, name: str, condition: str, select: Callable[[str], str]) -> None:
-        """Leave the files as they are: the rows that replace some of them lie beside them."""
-        files, columns = _files_of(name), ", ".join(sql.name(column) for column in self.columns(name))
         hashes, chosen, instead = f"_hashes_in_{name}", f"_chosen_of_{name}", f"_instead_in_{name}"
-        self.gather(chosen, name, f"SELECT {columns} FROM {files} WHERE {condition}")
-        self.store(instead, f"SELECT {columns} FROM ({select(sql.name(chosen))})")
+        self.put(hashes, pa.table({HASH: several}))
+        files, layout = _files_of(name), self._layouts[name]
+        these = f"{sql.name(hashes)} USING ({HASH})"
+        self.gather(chosen, name, lambda rows: layout.unpacked(f"(SELECT * FROM {rows} SEMI JOIN {these})"))
+        self.store(instead, layout.packed(f"({select(sql.name(chosen))})"))
         self.drop(chosen)
-        self.connection.execute(
-            f"CREATE OR REPLACE VIEW {sql.name(name)} AS "
-            f"SELECT {columns} FROM {files} ANTI JOIN {sql.name(hashes)} ON {HASH} = _h "
-            f"UNION ALL SELECT {columns} FROM {sql.name(instead)}"
-        )
+        others = f"SELECT * FROM {files} ANTI JOIN {these}"
+        self._show(name, f"({others} UNION ALL BY NAME SELECT * FROM {sql.name(instead)})")
 
     def drop(self, name: str) -> None:
         """Drop a table."""

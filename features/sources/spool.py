@@ -17,12 +17,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-PLACE, HASH = "_place", "_hash"  # beside a row's own columns: its account's place, and the hash of its key
+from features.sources.layout import PLACE
+
+HASH = "_hash"  # of a row's key
 ROWS_A_RANGE = 1_000_000  # about
 MOST_RANGES = 256  # files that are open at once
 ROWS_A_BATCH = 250_000
 ROWS_A_WRITE = 32_768
 _HASHES_AT_ONCE = 2**24  # 130 MB
+_LAST_BITS = 2**22 - 1
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -37,7 +40,7 @@ class Spool:
     account_ids
         All accounts, in order.
     schema
-        The rows' columns, and :data:`HASH`.
+        The rows' columns, :data:`~features.sources.layout.PLACE` and :data:`HASH` among them.
     rows
         About how many there will be.
     """
@@ -49,7 +52,7 @@ class Spool:
         self._firsts = [account_ids[-(-number * self._accounts // ranges)] for number in range(ranges)]
 
     def fill(self, batches: Iterable[pa.RecordBatch]) -> None:
-        """Write rows, each with :data:`PLACE`: its account's place among all accounts.
+        """Write rows.
 
         Raises
         ------
@@ -64,7 +67,7 @@ class Spool:
                 for number in range(ranges)
             ]
             for batch in batches:
-                of_row = (batch[PLACE].to_numpy() * ranges // self._accounts).astype(np.uint16)
+                of_row = (batch[PLACE].to_numpy().astype(np.int64) * ranges // self._accounts).astype(np.uint16)
                 order = np.argsort(of_row, kind="stable")
                 ordered = batch.select(self._schema.names).take(pa.array(order))
                 edges = np.searchsorted(of_row[order], np.arange(ranges + 1)).tolist()
@@ -147,3 +150,19 @@ def hashes_of_several(hashes: Hashes) -> Hashes:
     """
     hashes = np.sort(hashes)
     return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
+def places_of_several(hashes: Hashes) -> npt.NDArray[np.intp]:
+    """Return where those stand, in order, that stand more than once.
+
+    Sorting takes a third of the time that grouping by them in the DuckDB does, and asking each of them whether it
+    is one of the few several times that of asking first for its last bits.
+
+    >>> places_of_several(np.array([7, 5, 7, 9, 5, 7], dtype=np.uint64)).tolist()
+    [0, 1, 2, 4, 5]
+    """
+    several, bits = hashes_of_several(hashes), np.uint64(_LAST_BITS)
+    ending_alike = np.zeros(_LAST_BITS + 1, dtype=np.bool_)
+    ending_alike[several & bits] = True
+    places = np.flatnonzero(ending_alike[hashes & bits])
+    return places[np.isin(hashes[places], several)]

@@ -196,6 +196,22 @@ def allowed(value: str, column: ColumnContract) -> str | None:
     return " AND ".join(conditions) or None
 
 
+def kept(raw: str, raw_type: str, column: ColumnContract) -> str | None:
+    """Return the condition that a raw column can be read and lies in what is allowed, null where nothing is given.
+
+    None for types of which that cannot be told without reading, which takes several times as long: a time as it
+    is may also be passed over by what a Parquet file says of its least and greatest.
+    """
+    within = allowed(raw, column)
+    if _LOCAL_TIME.match(raw_type) and column.type in (ColumnType.DATE, ColumnType.TIME):
+        return within
+    if raw_type == "DATE" and column.type is ColumnType.DATE:
+        return within
+    if raw_type == "DOUBLE" and column.type is ColumnType.NUMBER:
+        return f"isfinite({raw})" + (f" AND {within}" if within else "")
+    return None
+
+
 def default(column: ColumnContract) -> str:
     """Return what stands where nothing was given."""
     value = column.default

@@ -31,7 +31,7 @@ def end_replaced_rows(workshop: Workshop, table: str, content: Sequence[str]) ->
         The quoted columns that make a row what it is.
     """
     columns = [sql.name(column) for column in workshop.columns(table) if column != "known_until"]
-    workshop.replace_repeated(table, "row_key", lambda rows: _versions(rows, columns, content))
+    workshop.replace_repeated(table, lambda rows: _versions(rows, columns, content))
 
 
 def _versions(rows: str, columns: Sequence[str], content: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ import pytest
 
 from features import snapshot_store
 from features.errors import SnapshotError
-from features.snapshot_file import read_snapshots
+from features.snapshot_file import label_columns, read_snapshots
 from features.snapshot_store import Listener, Task, Written, write_in_parts
 from features.snapshots import accounts_in_force, build_vectors, month_starts, recorded_codebooks
 from features.sources import Database, load_sources, open_database
@@ -111,6 +111,10 @@ def nobody_churns(rows: pa.Table) -> Floats:
     return np.zeros(len(rows))
 
 
+def labels_of(churned: Callable[[pa.Table], Floats]) -> Callable[[pa.Table], pa.Table]:
+    return lambda rows: label_columns(churned(rows), np.full(len(rows), ""))
+
+
 def write(
     path: Path,
     database: Database,
@@ -121,7 +125,7 @@ def write(
 ) -> Written:
     catalogue = database.sources.catalogue
     contract = feature_contract(catalogue, recorded_codebooks(database, catalogue, max(dates)))
-    task = Task(database, accounts_in_force(database, catalogue, dates), contract, churned)
+    task = Task(database, accounts_in_force(database, catalogue, dates), contract, labels_of(churned))
     listener = Listener(say=(said if said is not None else []).append)
     return write_in_parts(path, task, listener=listener, **options)  # type: ignore[arg-type]
 
@@ -247,7 +251,8 @@ def test_progress_counts_what_was_done_at_once(company: Company, computed: Compu
         done = computed.pairs
         catalogue = database.sources.catalogue
         contract = feature_contract(catalogue, recorded_codebooks(database, catalogue, max(DATES)))
-        task = Task(database, accounts_in_force(database, catalogue, DATES), contract, nobody_churns)
+        grid = accounts_in_force(database, catalogue, DATES)
+        task = Task(database, grid, contract, labels_of(nobody_churns))
         write_in_parts(tmp_path / "s.parquet", task, pairs_a_part=30, listener=Listener(stage))
     assert told["Computing vectors"][0] == (done, 242)
     assert told["Computing vectors"][-1] == (242, 242)

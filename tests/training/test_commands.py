@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
@@ -17,6 +18,7 @@ from typer.testing import CliRunner, Result
 from models.bundle import load_bundle
 from tests.training.fabricated import a_company
 from training.commands import app
+from training.definition import VERSION
 from training.simulation import simulate
 
 RECIPE = """
@@ -59,8 +61,26 @@ def test_train_from_tables_registers_a_version_and_says_what_was_learnt(demo: Pa
     ]
     gates = {gate["code"]: gate for gate in answer["gates"]}
     assert {"code", "verdict", "reason"} <= set(gates["G09"])
+    assert set(answer["labels"]) == {"cancellation", "non_renewal", "lapse"}
+    assert sum(answer["labels"].values()) >= answer["churned_accounts"]["registered"] > 0
+    name = answer["label_definition"]["name"]
+    assert name.startswith(f"{VERSION}-")
+    card = next((home / "mlruns").rglob("model_card.md")).read_text()
+    assert f"- Label definition {name}." in card
+    assert "Judged by the table outcomes, as known on 2025-07-01 00:00." in card
+    assert f"| cancellation | {answer['labels']['cancellation']} | 0 |" in card
+    assert (
+        next((home / "mlruns").rglob("bundle/recipe.toml")).read_text().startswith(f"# Label definition {name}.\n")
+    )
     assert gates["G09"]["verdict"] == gates["G08"]["verdict"] == gates["G07"]["verdict"] == "pass"
     assert answer["verdict"]
+    assert Path(answer["report"]) == home / "reports" / "1" / "report.html"
+    report = Path(answer["report"]).with_suffix(".md").read_text()
+    assert (
+        f"| blend | scorecard and booster together: what is served | {answer['contest']['blend']['log_loss']:.4f}"
+        in report
+    )
+    assert "stays that led to churn" in report
     assert not (home / "champion").exists()
 
 
@@ -73,13 +93,23 @@ def test_a_file_of_snapshots_trains_the_same_way_and_promotion_is_refused_by_a_g
     )
     assert written.exit_code == 0, written.output
     table = pq.read_table(file)
-    assert {"account_id", "as_of", "usage_trend", "churned", "unknown"} <= set(table.column_names)
+    assert {"account_id", "as_of", "usage_trend", "churned", "label_kind", "unknown"} <= set(table.column_names)
+    assert f"Label definition {VERSION}-" in json.loads(table.schema.metadata[b"keepsight_labels"])["text"]
+    other = tmp_path / "other.toml"
+    other.write_text("[labels]\nhorizon_days = 30\n")
+    refused = run("train", "--snapshots", file, "--recipe", other)
+    assert refused.exit_code == 1
+    assert "horizon_days is 90 there and 30 here" in " ".join(refused.output.split())
+    early = run("train", "--snapshots", file, "--as-of", "2025-03-01")
+    assert early.exit_code == 1
+    assert "Write a file with `keepsight snapshot --as-of 2025-03-01`" in " ".join(early.output.split())
     strict = tmp_path / "strict.toml"
     strict.write_text(RECIPE.replace("churned_accounts_final = 5", "churned_accounts_final = 5000"))
     result = run("train", "--snapshots", file, "--recipe", strict, "--promote")
     assert result.exit_code == 1
     assert "G01" in result.output
     assert "is not promoted" in result.output
+    assert f"Report: {home / 'reports' / '1' / 'report.html'}" in result.output
     assert not (home / "champion").exists()
 
 
@@ -117,11 +147,46 @@ def test_a_row_of_the_future_does_not_put_the_end_of_the_history_there(demo: Pat
     assert labels[1].equals(labels[0])
 
 
+def test_a_history_that_is_said_to_end_in_the_future_ends_now(demo: Path, tmp_path: Path) -> None:
+    ahead = tmp_path / "ahead"
+    shutil.copytree(demo, ahead)
+    told = (ahead / "sources.toml").read_text()
+    (ahead / "sources.toml").write_text(re.sub("observed_until = .*", "observed_until = 2150-01-01", told))
+    command = ("snapshot", "--sources", ahead / "sources.toml", "--from", "2025-01-01", "--to", "2025-01-01")
+    written = run(*command, "--out", tmp_path / "s.parquet")
+    assert written.exit_code == 0, written.output
+    assert "observed_until = 2150-01-01 lies in the future" in " ".join(written.stderr.split())
+
+
+def test_a_file_may_be_written_as_it_would_have_been_on_a_date(demo: Path, tmp_path: Path) -> None:
+    command = (
+        "snapshot",
+        "--sources",
+        demo / "sources.toml",
+        "--from",
+        "2024-12-01",
+        "--out",
+        tmp_path / "s.parquet",
+    )
+    early = run(*command, "--to", "2025-01-01", "--as-of", "2025-03-01")
+    assert early.exit_code == 0, early.output
+    said = json.loads(pq.read_schema(tmp_path / "s.parquet").metadata[b"keepsight_labels"])
+    assert said["observed_until"] == "2025-03-01T00:00:00"
+    assert (
+        pq.read_table(tmp_path / "s.parquet")
+        .filter(pc.field("as_of") > dt.datetime(2024, 12, 1))["churned"]
+        .null_count
+    )
+    wrong = run(*command, "--to", "2025-04-01", "--as-of", "2025-03-01")
+    assert wrong.exit_code == 2
+    assert "lies before the last date" in " ".join(wrong.stderr.replace("│", " ").split())
+
+
 def test_a_file_that_is_said_to_be_no_parquet_is_refused(demo: Path, tmp_path: Path) -> None:
     command = ("snapshot", "--sources", demo / "sources.toml", "--from", "2025-01-01", "--to", "2025-01-01")
     result = run(*command, "--out", tmp_path / "s.csv")
     assert result.exit_code == 2
-    assert "what is written is Parquet" in " ".join(result.stderr.split())
+    assert "what is written is Parquet" in " ".join(result.stderr.replace("│", " ").split())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -135,7 +200,11 @@ def test_the_sources_may_stand_in_the_environment_and_the_command_line_wins(
     assert "no such file" in run("snapshot", *dates, "--out", tmp_path / "s.parquet").stderr
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE)
-    assert run("train", "--snapshots", plain, "--recipe", recipe).exit_code == 0
+    trained = run("train", "--snapshots", plain, "--recipe", recipe)
+    assert trained.exit_code == 0
+    assert "does not say how it was labelled; it is taken to be as the recipe asks" in " ".join(
+        trained.stderr.split()
+    )
     both = run("train", "--snapshots", plain, "--sources", demo / "sources.toml")
     assert "exactly one of" in " ".join(both.stderr.split())
 

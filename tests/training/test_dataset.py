@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,16 @@ from features.errors import TrainingError
 from features.sources import load_sources, open_database
 from features.vectors import UNDER_NOTICE
 from tests.training.fabricated import Made
-from training.dataset import from_file, gather, known_at, label_rule, to_file, training_dates
+from training.dataset import (
+    from_file,
+    gather,
+    known_at,
+    label_rule,
+    refuse_other_labels,
+    to_file,
+    training_dates,
+)
+from training.definition import KINDS, Labelling
 from training.recipe import load_recipe
 from training.simulation import simulate
 
@@ -134,12 +144,51 @@ def test_a_file_gives_back_what_is_gathered_in_the_same_order(made: Path, tmp_pa
         found = gather(database, DATES, rule)
     assert from_file(tmp_path / "s.parquet").digest == found.digest
     assert written.labelled == (~np.isnan(found.churned)).sum()
+    read = from_file(tmp_path / "s.parquet")
+    assert read.labelled == found.labelled == Labelling(rule, "outcomes", database.observed_until)
+    assert read.kind is not None
+    assert read.kind.tolist() == (found.kind if found.kind is not None else np.zeros(0)).tolist()
+    assert read.accounts_by_kind() == found.accounts_by_kind() != {}
+    assert read.accounts_by_kind(churned=False).keys() <= {"contraction"}
+
+
+def test_labels_of_a_file_that_were_judged_later_are_refused_for_an_earlier_date(
+    made: Path, tmp_path: Path
+) -> None:
+    sources, march = load_sources(made / "sources.toml"), dt.datetime(2025, 3, 1)
+    for name, until in (("late", None), ("then", march)):
+        with open_database(sources, truncated_at=until) as database:
+            to_file(tmp_path / f"{name}.parquet", database, DATES[:1], label_rule(sources, RECIPE))
+    with pytest.raises(TrainingError, match=r"judged by what was known on 2025-0.* --as-of 2025-03-01"):
+        known_at(from_file(tmp_path / "late.parquet"), march, RECIPE)
+    assert len(known_at(from_file(tmp_path / "then.parquet"), march, RECIPE).churned) > 0
+
+
+def test_snapshots_labelled_by_another_definition_are_refused_with_what_differs(made: Path) -> None:
+    sources = load_sources(made / "sources.toml")
+    with open_database(sources) as database:
+        found = gather(database, DATES[:1], replace(label_rule(sources, RECIPE), horizon_days=30))
+    with pytest.raises(TrainingError, match=r"another definition .*: horizon_days is 30 there and 90 here"):
+        refuse_other_labels(found, RECIPE, sources.catalogue)
+    asked = RECIPE.model_copy(update={"labels": RECIPE.labels.model_copy(update={"horizon_days": 30})})
+    refuse_other_labels(found, asked, sources.catalogue)
+
+
+def test_training_on_contraction_has_its_own_labels(made: Path) -> None:
+    sources = load_sources(made / "sources.toml")
+    rule = replace(label_rule(sources, RECIPE), kinds=("contraction",))
+    with open_database(sources) as database:
+        assert training_dates(database, rule, RECIPE)
+        found = gather(database, DATES, rule)
+    assert set(found.accounts_by_kind()) == {"contraction"}
+    assert set(found.accounts_by_kind(churned=False)) <= {"cancellation", "non_renewal", "lapse"}
 
 
 def test_a_file_as_of_a_date_loses_later_snapshots_and_windows_that_were_open(
     company: Made, tmp_path: Path
 ) -> None:
-    found = known_at(from_file(company.written(tmp_path / "s.parquet")), dt.datetime(2024, 1, 1), RECIPE)
+    plain = company.written(tmp_path / "s.parquet")  # it does not say until when its labels were judged
+    found = known_at(from_file(plain), dt.datetime(2024, 1, 1), RECIPE)
     labelled = ~np.isnan(found.churned)
     assert found.vectors.as_of.max() == np.datetime64("2024-01-01")
     assert found.vectors.as_of[labelled].max() == np.datetime64("2023-10-01")
@@ -148,3 +197,31 @@ def test_a_file_as_of_a_date_loses_later_snapshots_and_windows_that_were_open(
 def test_the_default_recipe_is_read_back_from_what_it_writes(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(RECIPE.to_toml())
     assert load_recipe(tmp_path / "recipe.toml") == RECIPE
+
+
+def test_the_kinds_that_count_are_kept_in_one_order(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text('[labels]\nkinds = ["contraction", "lapse", "lapse"]\n')
+    assert load_recipe(tmp_path / "recipe.toml").labels.kinds == ("lapse", "contraction")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        (
+            '["cancelation"]',
+            r'labels\.kinds: unknown kind "cancelation"\. Did you mean "cancellation"\? Allowed: ',
+        ),
+        ("[]", r"labels\.kinds: Tuple should have at least 1 item"),
+    ],
+)
+def test_a_kind_that_there_is_not_is_named_with_the_near_miss(kinds: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(f"[labels]\nkinds = {kinds}\n")
+    with pytest.raises(TrainingError, match=said):
+        load_recipe(tmp_path / "recipe.toml")
+
+
+def test_a_recipe_with_a_remark_is_read_back(tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"labels": RECIPE.labels.model_copy(update={"kinds": KINDS})})
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml(remark="What counts.\nAnd what not."))
+    assert load_recipe(tmp_path / "recipe.toml") == recipe
+    assert (tmp_path / "recipe.toml").read_text().startswith("# What counts.\n# And what not.\n")

@@ -23,7 +23,7 @@ def test_the_scorecard_finds_what_goes_with_churn(company: Made) -> None:
     material, rows = company.material(), everybody(company)
     fitted = fit_scorecard(
         material.prior,
-        material.judgements(rows),
+        material.severities.take(rows),
         company.churned[rows],
         company.vectors.account_ids[rows],
         RECIPE.scorecard,
@@ -41,7 +41,7 @@ def test_no_weight_is_negative_and_the_combination_never_falls(company: Made) ->
     material, rows = company.material(), everybody(company)
     fitted = fit_scorecard(
         material.prior,
-        material.judgements(rows),
+        material.severities.take(rows),
         1 - company.churned[rows],
         company.vectors.account_ids[rows],
         RECIPE.scorecard,
@@ -53,7 +53,7 @@ def test_no_weight_is_negative_and_the_combination_never_falls(company: Made) ->
 def test_without_churned_accounts_the_scorecard_stays_at_its_priors(company: Made) -> None:
     material, rows = company.material(), everybody(company)
     nobody = np.zeros(len(rows))
-    judgements = material.judgements(rows)
+    judgements = material.severities.take(rows)
     assert fit_scorecard(
         material.prior, judgements, nobody, company.vectors.account_ids[rows], RECIPE.scorecard
     ) is (material.prior)
@@ -65,7 +65,7 @@ def test_with_three_churned_accounts_the_scorecard_stays_near_its_priors() -> No
     accounts = made.vectors.account_ids[rows]
     few = np.isin(accounts.astype(str), sorted(set(accounts[made.churned[rows] == 1]))[:3])
     churned = np.where(few, made.churned[rows], 0.0)
-    fitted = fit_scorecard(material.prior, material.judgements(rows), churned, accounts, RECIPE.scorecard)
+    fitted = fit_scorecard(material.prior, material.severities.take(rows), churned, accounts, RECIPE.scorecard)
     moved = np.abs(np.array(fitted.weights) - np.array(material.prior.weights))
     assert 0 < moved.max() < 0.15
 

@@ -14,6 +14,7 @@ import pytest
 
 from features.errors import TrainingError
 from features.sources import load_sources, open_database
+from training.definition import KINDS
 from training.labels import LabelRule, Labels, label
 
 D = dt.date
@@ -47,7 +48,10 @@ class Story:
         tables.setdefault("accounts", [{"account_id": "a", "customer_since": D(2020, 1, 1)}])
         lines = ['company = "One"', f"observed_until = {observed_until}"]
         for name, rows in tables.items():
-            pq.write_table(pa.Table.from_pylist(rows), self.folder / f"{name}.parquet")
+            columns = dict.fromkeys(column for row in rows for column in row)  # Arrow asks the first row alone
+            pq.write_table(
+                pa.Table.from_pylist([{**columns, **row} for row in rows]), self.folder / f"{name}.parquet"
+            )
             lines.append(f'[tables.{name}]\npath = "{name}.parquet"\nnever_rewritten = true')
         (self.folder / "sources.toml").write_text("\n".join(lines))
         moments = [dt.datetime.combine(day, dt.time()) for day in as_of]
@@ -203,10 +207,12 @@ def test_outcomes_alone_are_enough(story: Story) -> None:
 
 
 def test_given_labels_replace_derived_ones(story: Story) -> None:
-    given = [{"account_id": "a", "as_of": D(2025, 1, 1), "churned": False}]
-    answers = story.labels([D(2025, 1, 1), D(2025, 2, 1)], contracts=[contract(*YEAR)], labels=given)
-    assert answers.churned[0] == 0.0
-    assert np.isnan(answers.churned[1])
+    given = [{"account_id": "a", "as_of": D(2025, 1, day), "churned": day == 2} for day in (1, 2)]
+    dates = [D(2025, 1, 1), D(2025, 1, 2), D(2025, 2, 1)]
+    answers = story.labels(dates, contracts=[contract(*YEAR)], labels=given)
+    assert answers.churned[:2].tolist() == [0.0, 1.0]
+    assert np.isnan(answers.churned[2])
+    assert answers.kind.tolist() == ["", "given", ""]
 
 
 def test_nothing_that_says_who_churned_is_refused(story: Story) -> None:
@@ -218,3 +224,116 @@ def test_a_contract_that_became_known_later_does_not_make_a_snapshot_earlier(sto
     backdated = [contract(D(2024, 1, 1), None, recorded_at=dt.datetime(2024, 5, 1))]
     answers = story.labels([D(2024, 4, 1), D(2024, 6, 1)], contracts=backdated)
     assert answers.at_risk.tolist() == [False, True]
+
+
+ALL = LabelRule(kinds=KINDS)
+
+
+@pytest.mark.parametrize(
+    ("terms", "kind"),
+    [
+        ({}, "lapse"),
+        ({"auto_renew": True}, "lapse"),
+        ({"auto_renew": False}, "non_renewal"),
+        ({"notice": D(2025, 2, 1)}, "cancellation"),
+        ({"notice": D(2025, 2, 1), "auto_renew": True}, "cancellation"),
+        ({"notice": D(2025, 2, 1), "auto_renew": False}, "non_renewal"),
+    ],
+)
+def test_contracts_tell_how_the_account_left(story: Story, terms: dict[str, Any], kind: str) -> None:
+    answers = story.labels([D(2025, 1, 1), D(2024, 10, 1)], contracts=[contract(*YEAR, **terms)])
+    assert answers.kind.tolist() == [kind, ""]
+
+
+def test_what_ended_before_the_end_agreed_did_not_run_out(story: Story) -> None:
+    agreed = contract(*YEAR, auto_renew=False, contract_id="c", recorded_at=dt.datetime(2024, 2, 1))
+    ended = {**agreed, "end_date": D(2025, 1, 15), "recorded_at": dt.datetime(2025, 1, 15)}
+    assert story.labels([D(2024, 12, 1)], contracts=[agreed, ended]).kind.tolist() == ["lapse"]
+    ended["notice_at"] = D(2025, 1, 10)
+    assert story.labels([D(2024, 12, 1)], contracts=[agreed, ended]).kind.tolist() == ["cancellation"]
+
+
+def test_notice_that_was_taken_back_is_no_churn(story: Story) -> None:
+    plain = contract(D(2024, 3, 1), D(2026, 2, 28), contract_id="c", recorded_at=dt.datetime(2024, 2, 1))
+    noticed = {**plain, "notice_at": D(2024, 12, 1), "recorded_at": dt.datetime(2024, 12, 1)}
+    withdrawn = {**plain, "recorded_at": dt.datetime(2025, 1, 10)}
+    assert story.one(D(2024, 11, 1), contracts=[plain, noticed]) is True
+    assert story.one(D(2024, 11, 1), contracts=[plain, noticed, withdrawn]) is False
+
+
+def test_the_recorded_kind_is_the_companys_word(story: Story) -> None:
+    told = {"contracts": [contract(*YEAR)], "outcomes": [outcome("non_renewal", D(2025, 2, 28), D(2025, 1, 20))]}
+    assert story.labels([D(2025, 1, 1)], **told).kind.tolist() == ["non_renewal"]
+
+
+@pytest.mark.parametrize(("kinds", "churned"), [(("lapse",), 1.0), (("cancellation",), 0.0)])
+def test_a_kind_that_does_not_count_is_a_no_and_ends_the_risk(
+    story: Story, kinds: tuple[str, ...], churned: float
+) -> None:
+    answers = story.labels([D(2025, 1, 1), D(2025, 3, 1)], LabelRule(kinds=kinds), contracts=[contract(*YEAR)])
+    assert answers.churned[0] == churned
+    assert answers.kind.tolist() == ["lapse", ""]
+    assert answers.at_risk.tolist() == [True, False]
+
+
+def test_fewer_licences_at_renewal_are_a_contraction_on_the_day_they_are_agreed(story: Story) -> None:
+    renewed = [
+        contract(*YEAR, licences=10),
+        contract(D(2025, 3, 1), D(2026, 2, 28), licences=8, signed_at=D(2025, 1, 31)),
+    ]
+    dates = [D(2025, 1, 1), D(2025, 1, 31), D(2025, 2, 1)]
+    answers = story.labels(dates, ALL, contracts=renewed)
+    assert answers.churned.tolist() == [1.0, 1.0, 0.0]
+    assert answers.kind.tolist() == ["contraction", "contraction", ""]
+    assert answers.at_risk.all()
+    assert answers.event_at[0] == np.datetime64("2025-02-01")
+    aside = story.labels(dates, contracts=renewed)
+    assert aside.churned.tolist() == [0.0, 0.0, 0.0]
+    assert aside.kind.tolist() == ["contraction", "contraction", ""]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "contracted"),
+    [
+        ({"arr": 100}, {"arr": 90}, True),
+        ({"arr": 100, "licences": 10}, {"arr": 110, "licences": 9}, True),
+        ({"arr": 100, "licences": 10}, {"arr": 100, "licences": 10}, False),
+        ({"plan": "pro", "arr": 100}, {"plan": "basic", "arr": 100}, True),
+        ({"plan": "basic"}, {"plan": "pro"}, False),
+        ({"plan": "basic"}, {"plan": "unheard-of"}, None),
+        ({"licences": 10}, {}, None),
+    ],
+)
+def test_less_is_fewer_licences_lower_value_or_a_smaller_plan(
+    story: Story, before: dict[str, Any], after: dict[str, Any], contracted: bool | None
+) -> None:
+    offered = [("basic", "reports"), ("pro", "reports"), ("pro", "exports")]
+    plans = [{"plan": plan, "feature": feature} for plan, feature in offered]
+    blank = {"licences": None, "arr": None, "plan": None}
+    renewed = [contract(*YEAR, **{**blank, **before}), contract(D(2025, 3, 1), **{**blank, **after})]
+    assert (
+        story.one(D(2025, 1, 1), LabelRule(kinds=("contraction",)), contracts=renewed, plans=plans) is contracted
+    )
+
+
+def test_an_account_that_contracted_is_at_risk_and_counts_again_when_it_leaves(story: Story) -> None:
+    fewer = [contract(*YEAR, licences=10), contract(D(2025, 3, 1), D(2025, 5, 1), licences=8)]
+    dates = [D(2025, 2, 1), D(2025, 3, 2)]
+    answers = story.labels(dates, LabelRule(30, kinds=KINDS), contracts=fewer)
+    assert answers.kind.tolist() == ["contraction", ""]
+    later = story.labels([D(2025, 4, 5)], LabelRule(30, kinds=KINDS), contracts=fewer)
+    assert later.kind.tolist() == ["lapse"]
+
+
+def test_recorded_contractions_are_the_companys_word(story: Story) -> None:
+    told = {
+        "contracts": [contract(*YEAR, licences=10), contract(D(2025, 3, 1), licences=8)],
+        "outcomes": [outcome("contraction", D(2025, 1, 20))],
+    }
+    dates = [D(2025, 1, 20), D(2025, 1, 21)]
+    assert story.labels(dates, LabelRule(60, kinds=KINDS), **told).kind.tolist() == ["contraction", ""]
+
+
+def test_where_nothing_tells_of_contractions_they_cannot_count(story: Story) -> None:
+    with pytest.raises(TrainingError, match=r"contraction counts .* and nothing tells of it"):
+        story.one(D(2025, 1, 1), ALL, contracts=[contract(*YEAR)])

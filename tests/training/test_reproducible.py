@@ -21,7 +21,7 @@ from training.commands import _train_from_file, _train_from_sources
 from training.recipe import load_recipe
 way, path, recipe = sys.argv[1:]
 train = {"--sources": _train_from_sources, "--snapshots": _train_from_file}[way]
-print(train(Path(path), None, load_recipe(Path(recipe)), lambda _: lambda done, total: None).bundle.digest)
+print(train(Path(path), None, load_recipe(Path(recipe)), lambda _: lambda done, total: None, Path()).bundle.digest)
 """
 RECIPE = """
 [booster]

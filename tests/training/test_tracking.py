@@ -33,22 +33,24 @@ def version_of(tracking: Tracking, version: int) -> Any:
         return mlflow.MlflowClient().get_model_version("keepsight", str(version))
 
 
-def test_a_run_is_on_record_with_figures_plots_card_and_bundle(tracking: Tracking, proof: Proof) -> None:
+def test_a_run_is_on_record_with_figures_report_card_and_bundle(tracking: Tracking, proof: Proof) -> None:
     registered = tracking.record(proof)
     with tracking._mlflow() as mlflow:
         client = mlflow.MlflowClient()
         run = client.get_run(registered.run_id)
         files = {file.path for file in client.list_artifacts(registered.run_id)}
         files |= {file.path for file in client.list_artifacts(registered.run_id, "bundle")}
-        files |= {file.path for file in client.list_artifacts(registered.run_id, "plots")}
+        files |= {file.path for file in client.list_artifacts(registered.run_id, "report")}
         challenger = client.get_model_version_by_alias("keepsight", "challenger")
     assert proof.contest is not None
     assert run.info.status == "FINISHED"
     assert run.data.metrics["blend.log_loss"] == proof.contest.scores["blend"].log_loss
     assert run.data.params["labels.horizon_days"] == "90"
     assert run.data.tags["dataset_digest"] == proof.snapshots.digest
+    assert run.data.tags["label_definition"] == challenger.tags["label_definition"] == proof.rule.name
+    assert run.data.tags["label_text"] == proof.rule.text
     assert {"model_card.md", "gates.json", "contest.json", "bundle/SHA256SUMS", "bundle/booster.txt"} <= files
-    assert {"plots/reliability.png", "plots/lift.png"} <= files
+    assert {f"report/{name}" for name in ("report.html", "report.md", "reliability.png", "lift.png")} <= files
     assert int(challenger.version) == registered.version == 1
     assert json.loads(challenger.tags["gate.G07"])["verdict"] == "pass"
 
@@ -56,7 +58,31 @@ def test_a_run_is_on_record_with_figures_plots_card_and_bundle(tracking: Trackin
 def test_nothing_is_written_outside_the_home(tracking: Tracking, proof: Proof, home: Path, tmp_path: Path) -> None:
     tracking.record(proof)
     assert {path.name for path in tmp_path.iterdir()} == {"home"}
-    assert {path.name for path in home.iterdir()} == {"mlflow.db", "mlruns"}
+    assert {path.name for path in home.iterdir()} == {"mlflow.db", "mlruns", "reports"}
+
+
+def test_the_report_of_a_version_lies_in_the_home_as_it_was_logged(
+    tracking: Tracking, proof: Proof, home: Path, tmp_path: Path
+) -> None:
+    for version in (1, 2):
+        registered = tracking.record(proof)
+        assert registered.report == home / "reports" / str(version)
+    with tracking._mlflow() as mlflow:
+        logged = Path(mlflow.MlflowClient().download_artifacts(registered.run_id, "report", str(tmp_path)))
+    kept = {path.name: path.read_bytes() for path in registered.report.iterdir()}
+    assert kept == {path.name: path.read_bytes() for path in logged.iterdir()}
+    assert sorted(path.name for path in (home / "reports").iterdir()) == ["1", "2"]
+
+
+def test_a_report_takes_the_place_of_an_older_one_of_its_version(
+    tracking: Tracking, proof: Proof, home: Path
+) -> None:
+    older = home / "reports" / "1"
+    older.mkdir(parents=True)
+    (older / "of another store.txt").write_text("older")
+    tracking.record(proof)
+    assert "of another store.txt" not in {path.name for path in older.iterdir()}
+    assert (older / "report.html").is_file()
 
 
 def test_no_pickled_object_is_logged(tracking: Tracking, proof: Proof, home: Path) -> None:

@@ -208,13 +208,13 @@ class Spark:
         """Make a table of the rows that belong to an account that is known."""
         self.store(delivered.table, f"SELECT * FROM {rows} AS kept WHERE {known}")
 
-    def gather(self, name: str, table: str, select: str) -> None:  # noqa: ARG002 - Spark's tables lie whole
-        """Make a table of what a select finds."""
-        self.store(name, select)
+    def gather(self, name: str, table: str, select: Callable[[str], str]) -> None:
+        """Make a table of what a select finds; Spark's tables lie whole."""
+        self.store(name, select(sql.name(table)))
 
-    def replace_repeated(self, name: str, column: str, select: Callable[[str], str]) -> None:
-        """Put other rows in place of those whose text in a column has the hash of another row's."""
-        table, hashed, hashes = sql.name(name), f"hash({sql.name(column)})", f"_hashes_in_{name}"
+    def replace_repeated(self, name: str, select: Callable[[str], str]) -> None:
+        """Put other rows in place of those whose key has the hash of another row's."""
+        table, hashed, hashes = sql.name(name), "hash(row_key)", f"_hashes_in_{name}"
         self.store(hashes, f"SELECT {hashed} AS h FROM {table} GROUP BY {hashed} HAVING count(*) > 1")
         several = f"SELECT h FROM {sql.name(hashes)}"
         if self.rows(f"{several} LIMIT 1"):

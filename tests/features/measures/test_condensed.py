@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import random
+from dataclasses import replace
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 
-from features.measures import condensed, groups
+from features.measures import condensed
 from features.measures.calendar import SECONDS_A_DAY, Calendar
 from features.measures.condensed import CondensedFrame
 from features.measures.frames import Counted, Demand, Filters, RowFrame, Texts, Valued, told
-from features.measures.groups import Packed
 
 DATES = [dt.datetime(2025, month, 1) for month in range(1, 13)]
 FILTERS: tuple[Filters, ...] = tuple(({"page": (f"p{number}",)},) for number in range(20))
@@ -120,27 +119,20 @@ def test_twenty_filters_make_no_million_kinds(few: int, monkeypatch: pytest.Monk
     assert differences(frame, demands(filters)) == []
 
 
-def test_values_that_one_number_cannot_hold_are_numbered_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(groups, "MOST_BITS", 14)
+def test_values_are_told_apart_wherever_they_lie() -> None:
     frame = rows(6, Calendar(DATES))
-    with pytest.raises(OverflowError):
-        Packed([frame.account, frame.codes("day"), frame.codes("person")])
-    monkeypatch.setattr(groups, "MOST_BITS", 18)
+    far = Texts(np.where(frame.codes("person") < 0, -1, frame.codes("person") * 10**6), tuple(range(12 * 10**6)))
     asked = [demand for demand in demands() if demand.of in ("distinct", "values", "debuts")]
-    assert differences(frame, asked) == []
+    assert differences(replace(frame, texts={"person": far}), asked) == []
+
+
+def test_people_of_one_account_each_are_counted_as_people_of_several() -> None:
+    frame = rows(6, Calendar(DATES), size=2000)
+    own = Texts(frame.account * 12 + np.maximum(frame.codes("person"), 0), tuple(range(60)))
+    assert differences(replace(frame, texts={"person": own}), demands()) == []
 
 
 def test_an_edge_of_a_window_moved_by_a_day_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = condensed.Tiles.of
     monkeypatch.setattr(condensed.Tiles, "of", lambda self, moments: honest(self, moments + SECONDS_A_DAY))
     assert len(differences(rows(7, Calendar(DATES)), demands())) > 20
-
-
-def test_packed_numbers_sort_as_their_parts_do() -> None:
-    rng = random.Random(8)
-    parts = [np.array([rng.randrange(-50, 50) for _ in range(200)]) for _ in range(3)]
-    packed = Packed(parts)
-    order = np.argsort(packed.numbers, kind="stable")
-    assert order.tolist() == sorted(range(200), key=lambda row: tuple(int(part[row]) for part in parts))
-    for place, part in enumerate(parts):
-        assert packed.part(place, packed.numbers).tolist() == part.tolist()

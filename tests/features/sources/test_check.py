@@ -165,6 +165,18 @@ CASES: dict[str, tuple[Wrong, str, int | None, tuple[str, ...]]] = {
         10,
         (),
     ),
+    "S317": (
+        lambda c: c.says("observed_until = 2099-12-31").csv("usage", f"{USAGE}a1,2025-01-31\n"),
+        "observed_until (2100-01-01 00:00:00) lies in the future.",
+        None,
+        (),
+    ),
+    "S318": (
+        lambda c: c.csv("contracts", f"{CONTRACTS}c1,a1,2025-01-01,2025-12-31,\nc2,a1,2062-01-01,,\n"),
+        "start_date lies more than two years ahead in 1 row of 2.",
+        1,
+        ("2062-01-01",),
+    ),
     "S401": (
         lambda c: c.csv("feeds", f"{FEEDS}usge,,2025-01-01,\n"),
         'feeds names "usge". Did you mean "usage"?',

@@ -69,8 +69,15 @@ def test_a_table_truncated_to_nothing_is_still_a_table(lively: Company) -> None:
 
 def test_the_history_ends_with_the_newest_recorded_at(company: Company) -> None:
     company.csv("usage", USAGE + "1,a1,2025-01-05,2025-01-06 10:00\n2,a1,2026-01-01,2025-01-06 09:00\n")
-    company.csv("tickets", "account_id,opened_at\na1,2025-05-01\n")
     assert company.open().observed_until == at("2025-01-06 10:00")
+
+
+def test_a_recorded_at_on_one_table_does_not_end_the_history_before_the_events_of_another(
+    company: Company,
+) -> None:
+    company.csv("accounts", "account_id,recorded_at\na1,2023-01-05 10:00\n")
+    company.csv("tickets", "account_id,opened_at\na1,2025-05-01\n")
+    assert company.open().observed_until == at("2025-05-02")
 
 
 def test_without_recorded_at_the_history_ends_with_the_newest_event(company: Company) -> None:

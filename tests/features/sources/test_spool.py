@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import pytest
 from features.errors import TableError
 from features.sources import session, spool
 from features.sources.config import Connection
+from features.sources.layout import PLACE
 from features.sources.session import Session
-from features.sources.spool import HASH, PLACE, Spool
+from features.sources.spool import HASH, Spool, places_of_several
 from tests.features.sources.company import Company, rows
 
 IDS = [f"A{number:02}" for number in range(40)]
@@ -29,14 +31,12 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
     place, number = rng.permutation(np.repeat(np.arange(40), 10)), np.arange(400)
     table = pa.table(
         {
-            "account_id": [IDS[one] for one in place],
             "number": number,
             HASH: (number % 133).astype(np.uint64),
             PLACE: place,
         }
     )
-    schema = table.drop_columns([PLACE]).schema
-    made = Spool(tmp_path / "usage", IDS, schema, len(table))
+    made = Spool(tmp_path / "usage", IDS, table.schema, len(table))
     made.fill(table.to_batches(max_chunksize=30))
     return made
 
@@ -51,7 +51,7 @@ def test_every_row_lies_in_one_file(filled: Spool) -> None:
     ("first", "last"), [("A00", "A39"), ("A07", "A07"), ("A04", "A13"), ("A39", "B"), ("", "A00")]
 )
 def test_all_rows_of_some_accounts_are_in_their_files(filled: Spool, first: str, last: str) -> None:
-    found = filled.rows_of(first, last)["account_id"].to_pylist()
+    found = [IDS[one] for one in filled.rows_of(first, last)[PLACE].to_pylist()]
     assert [one for one in IDS if first <= one <= last for _ in range(10)] == sorted(
         one for one in found if first <= one <= last
     )
@@ -62,6 +62,17 @@ def test_all_rows_of_some_accounts_are_in_their_files(filled: Spool, first: str,
 def test_hashes_of_several_rows_are_found(filled: Spool, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "_HASHES_AT_ONCE", at_once)
     assert sorted(filled.hashes_of_several().tolist()) == list(range(133))
+
+
+def test_places_of_several_are_those_that_stand_more_than_once_however_alike_the_others_end() -> None:
+    rng = np.random.default_rng(2)
+    hashes = rng.integers(0, 50, 3_000).astype(np.uint64) << np.uint64(30)  # the last bits of all are the same
+    hashes[:2_900] += np.arange(2_900, dtype=np.uint64) << np.uint64(40)
+    found = set(places_of_several(hashes).tolist())
+    values = hashes.tolist()
+    times = Counter(values)
+    assert found == {place for place, value in enumerate(values) if times[value] > 1}
+    assert 0 < len(found) < 3_000
 
 
 def test_a_full_disk_is_said_with_the_remedy(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:

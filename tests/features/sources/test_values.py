@@ -6,8 +6,13 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from features.sources import sql
+from features.sources.contract import ColumnContract, ColumnType
 from tests.features.sources.company import Company, at, rows
 
 HEAD = "account_id,occurred_at\n"
@@ -192,3 +197,54 @@ def test_context_columns_are_kept_by_their_kind(company: Company, kind: str, wri
     company.csv("accounts", f"account_id,employees\na1,{written}\n", 'columns = { size = "employees" }')
     company.section(f'[context.company_size]\nof = "accounts.size"\nkind = "{kind}"')
     assert rows(company.open(), "accounts", "size") == [read]
+
+
+EDGES = {
+    "DATE": ["1970-12-31", "1971-01-01", "2199-12-31", "2200-01-01", "infinity", "-infinity", "0001-01-01"],
+    "DOUBLE": ["-1", "-1e-300", "-0.0", "0", "4.9", "5", "5.0000000001", "nan", "inf", "-inf"],
+}
+TIMES = ["1970-12-31 23:59:59.999999", "1971-01-01", "2025-06-30 17:05:09.5", "2199-12-31 23:59:59.999999"]
+EDGES |= {kind: [*TIMES, "2200-01-01"] for kind in ("TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP", "TIMESTAMP_NS")}
+LIMITS = [{}, {"at_least": 0}, {"at_most": 5}, {"at_least": 0, "at_most": 5}]
+KEPT = [
+    *((raw, wanted, {}) for raw in EDGES if raw != "DOUBLE" for wanted in (ColumnType.DATE, ColumnType.TIME)),
+    *(("DOUBLE", ColumnType.NUMBER, limits) for limits in LIMITS),
+]
+
+
+@pytest.mark.parametrize(("raw_type", "wanted", "limits"), KEPT)
+def test_a_raw_value_is_kept_if_what_is_read_from_it_is_allowed(
+    raw_type: str, wanted: ColumnType, limits: dict[str, float]
+) -> None:
+    column = ColumnContract(type=wanted, **limits)
+    allowed = sql.allowed("value", column) or "true"
+    told = sql.kept("raw", raw_type, column)
+    assert (told is None) == ((raw_type, wanted) == ("DATE", ColumnType.TIME))  # that is from the next midnight
+    infinite = ["infinity", "-infinity"] if raw_type == "TIMESTAMP" else []
+    values = ", ".join(f"({value})" for value in ["NULL", *map(sql.text, [*EDGES[raw_type], *infinite])])
+    with duckdb.connect() as connection:
+        judged = connection.sql(
+            f"SELECT raw, coalesce(({told or 'NULL'}), raw IS NULL), "
+            f"raw IS NULL OR value IS NOT NULL AND ({allowed}) "
+            f"FROM (SELECT raw, {sql.read('raw', raw_type, wanted)} AS value "
+            f"FROM (SELECT CAST(text AS {raw_type}) AS raw FROM (VALUES {values}) AS given(text)))"
+        ).fetchall()
+    assert told is None or [kept for _, kept, _ in judged] == [kept for _, _, kept in judged]
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_rows_are_kept_alike_whether_a_file_says_its_least_and_greatest_or_not(
+    company: Company, statistics: bool
+) -> None:
+    nan, times = float("nan"), [at("1970-12-31 23:59:59"), *[at("2025-06-30 17:00")] * 5, None, at("2200-01-01")]
+    columns = {
+        "usage_id": [str(number) for number in range(8)],
+        "account_id": ["a1"] * 8,
+        "occurred_at": times,
+        "quantity": [1.0, 0.0, -1.0, nan, float("inf"), None, 1.0, 1.0],
+    }
+    pq.write_table(pa.table(columns), company.folder / "usage.parquet", write_statistics=statistics)
+    assert rows(company.path("usage", "usage.parquet").open(), "usage", "row_key", "quantity") == [
+        ("1", 0.0),
+        ("5", 1.0),
+    ]
