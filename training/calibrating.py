@@ -12,6 +12,7 @@ import numpy.typing as npt
 from features.vectors import Floats
 from models.blend import Blend
 from models.calibration import SMALLEST_SLOPE, Platt
+from models.numbers import sigmoid
 from training.recipe import BlendRecipe, CalibrationRecipe
 from training.scorecard_fit import penalised_logistic
 
@@ -39,11 +40,19 @@ class Unseen:
         return blend.log_odds(self.coverage, platt(self.margin), self.scorecard)
 
 
-def fit_platt(margin: Floats, churned: Floats, weight: float, recipe: CalibrationRecipe) -> Platt:
+def fit_platt(
+    margin: Floats,
+    churned: Floats,
+    weight: float,
+    recipe: CalibrationRecipe,
+    fold: npt.NDArray[np.intp] | None = None,
+) -> Platt:
     """Return the calibration a + b · margin, b at least 0.05.
 
-    Maximum likelihood with normal priors, a ~ (0, shift_sd) and b ~ (1, slope_sd): few churned accounts leave
-    the margins as they are.
+    Maximum likelihood with normal priors: the slope b ~ (1, slope_sd), and a shift ~ (0, shift_sd) of the level
+    where most is to be learnt, so that a slope alone moves no level. Few churned accounts leave the margins as
+    they are. Every fold may lie off by a level of its own ~ (0, level_sd): what goes up and down from one period
+    to the next says nothing of the next one, only what all folds share does.
 
     Parameters
     ----------
@@ -53,6 +62,8 @@ def fit_platt(margin: Floats, churned: Floats, weight: float, recipe: Calibratio
         Shape (n,): 1 or 0.
     weight
         What one row counts: churned accounts / churned rows.
+    fold
+        Shape (n,): which of 0, 1, … each row belongs to; None: levels are not told apart.
 
     Examples
     --------
@@ -60,14 +71,20 @@ def fit_platt(margin: Floats, churned: Floats, weight: float, recipe: Calibratio
     >>> fit_platt(np.zeros(0), np.zeros(0), 1.0, load_recipe().calibration)
     Platt(a=0.0, b=1.0)
     """
-    shift, slope = penalised_logistic(
-        margin[:, None],
+    probability = sigmoid(margin)
+    middle = float(np.average(margin, weights=probability * (1 - probability))) if len(margin) else 0.0
+    levels = np.zeros((len(margin), 0)) if fold is None else fold[:, None] == np.arange(fold.max(initial=-1) + 1)
+    folds = levels.shape[1]
+    fitted = penalised_logistic(
+        np.column_stack([levels, margin - middle]),
         churned,
-        centre=np.array([0.0, 1.0]),
-        spread=np.array([recipe.shift_sd, recipe.slope_sd]),
+        centre=np.r_[middle, np.zeros(folds), 1.0],
+        spread=np.r_[recipe.shift_sd, np.full(folds, recipe.level_sd), recipe.slope_sd],
         weight=weight,
+        free=folds,
     )
-    return Platt(float(shift), max(float(slope), SMALLEST_SLOPE))
+    slope = max(float(fitted[-1]), SMALLEST_SLOPE)
+    return Platt(float(fitted[0]) - slope * middle, slope)
 
 
 def fit_kappa(folds: Sequence[Unseen], platt: Platt, weight: float, recipe: BlendRecipe) -> float:

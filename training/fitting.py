@@ -241,11 +241,18 @@ class Agreed:
     unseen: Sequence[Unseen]
 
     @property
-    def log_loss(self) -> float:
-        """The blend's mean log loss on the later months of all folds; NaN without any."""
+    def log_losses(self) -> list[float]:
+        """The blend's mean log loss on the later months of each fold."""
         log_odds = [fold.blended(self.platt, self.kappa) for fold in self.unseen]
-        losses = [np.logaddexp(0.0, z) - fold.churned * z for z, fold in zip(log_odds, self.unseen, strict=True)]
-        return float(np.concatenate(losses).mean()) if losses else float("nan")
+        return [
+            float((np.logaddexp(0.0, z) - fold.churned * z).mean())
+            for z, fold in zip(log_odds, self.unseen, strict=True)
+        ]
+
+    @property
+    def log_loss(self) -> float:
+        """The same over all of them together; there is at least one fold."""
+        return float(np.average(self.log_losses, weights=[len(fold.churned) for fold in self.unseen]))
 
 
 def agree(folds: Sequence[FittedFold], recipe: Recipe, weight: float) -> Agreed:
@@ -266,7 +273,8 @@ def agree(folds: Sequence[FittedFold], recipe: Recipe, weight: float) -> Agreed:
         np.concatenate([getattr(fold, name) for fold in unseen]) if unseen else np.zeros(0)
         for name in ("margin", "churned")
     )
-    platt = fit_platt(margins, churned, weight, recipe.calibration)
+    fold = np.repeat(np.arange(len(unseen)), [len(one.churned) for one in unseen])
+    platt = fit_platt(margins, churned, weight, recipe.calibration, fold)
     return Agreed(rounds, platt, fit_kappa(unseen, platt, weight, recipe.blend), unseen)
 
 

@@ -95,9 +95,13 @@ class FoldRecipe(Part):
 
 
 class CalibrationRecipe(Part):
-    """Priors of Platt's shift (around 0) and slope (around 1), as standard deviations."""
+    """Priors of Platt's shift (around 0) and slope (around 1), as standard deviations.
+
+    `level_sd`: how far the level of single folds may lie off, up and down; the shift is what all of them share.
+    """
 
     shift_sd: PositiveFloat
+    level_sd: PositiveFloat
     slope_sd: PositiveFloat
 
 

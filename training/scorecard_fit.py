@@ -58,9 +58,9 @@ def fit_scorecard(
 
 
 def penalised_logistic(
-    terms: Floats, churned: Floats, *, centre: Floats, spread: Floats, weight: float = 1.0
+    terms: Floats, churned: Floats, *, centre: Floats, spread: Floats, weight: float = 1.0, free: int = 0
 ) -> Floats:
-    """Return intercept and coefficients of a logistic regression drawn to `centre`; no coefficient below 0.
+    """Return intercept and coefficients of a logistic regression drawn to `centre`, none of them below 0.
 
     Parameters
     ----------
@@ -72,6 +72,8 @@ def penalised_logistic(
         Shape (k + 1,), intercept first: mean and standard deviation of the normal priors.
     weight
         What one row counts.
+    free
+        How many coefficients, from the first, may be below 0 all the same.
 
     Examples
     --------
@@ -91,7 +93,7 @@ def penalised_logistic(
         miss = weight * (1.0 / (1.0 + np.exp(-log_odds)) - churned)
         return float(value), np.r_[miss.sum(), terms.T @ miss] + away / spread
 
-    bounds = [(-15.0, 15.0), *((0.0, None) for _ in range(terms.shape[1]))]
+    bounds = [(-15.0, 15.0), *((None if place < free else 0.0, None) for place in range(terms.shape[1]))]
     answer = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
     return np.asarray(answer.x, dtype=np.float64)
 

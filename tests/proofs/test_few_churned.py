@@ -25,9 +25,9 @@ def test_with_twelve_churned_accounts_the_blend_is_not_the_worse_choice(twelve: 
     assert twelve.holds
 
 
-def test_a_model_that_counts_in_full_whatever_it_saw_would_be_noticed(twelve: Line) -> None:
-    """A mutant: the booster alone, without the rules beside it."""
-    assert not replace(twelve, mean={**twelve.mean, "blend": twelve.mean["booster"]}).holds
+def test_a_blend_that_says_the_same_of_everybody_would_be_noticed(twelve: Line) -> None:
+    """A mutant that has thrown away what the rules know."""
+    assert not replace(twelve, mean={**twelve.mean, "blend": twelve.mean["base_rate"]}).holds
 
 
 def test_a_draw_has_so_many_churned_accounts_and_none_that_judges(of: Company) -> None:

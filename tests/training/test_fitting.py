@@ -95,6 +95,28 @@ def test_platt_flattens_a_model_that_is_wrong_and_never_turns_it_round() -> None
     assert fit_platt(-truth, drawn(rng, truth), 1.0, RECIPE.calibration).b == 0.05
 
 
+def seasons(levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Margins that are right but for each fold's level, what happened, and the fold of each row."""
+    rng = np.random.default_rng(3)
+    margin, fold = rng.normal(-2.5, 1.0, 12_000), np.repeat(np.arange(len(levels)), 12_000 // len(levels))
+    return margin, drawn(rng, margin + np.array(levels)[fold]), fold
+
+
+def test_a_level_that_goes_up_and_down_between_folds_is_not_taken_for_the_next_ones() -> None:
+    margin, churned, fold = seasons((-0.3, 0.4, 1.1, 1.1))  # a shop before Christmas
+    platt = fit_platt(margin, churned, 0.3, RECIPE.calibration, fold)
+    assert abs((platt(margin) - margin).mean()) < 0.15
+    # A mutant that does not tell folds apart moves every answer up.
+    pooled = fit_platt(margin, churned, 0.3, RECIPE.calibration)
+    assert (pooled(margin) - margin).mean() > 0.35
+
+
+def test_the_slope_is_the_folds_own_whatever_their_levels() -> None:
+    margin, churned, fold = seasons((-0.5, 0.5, 0.0, 0.3))
+    platt = fit_platt(2 * margin, churned, 1.0, RECIPE.calibration, fold)
+    assert platt.b == pytest.approx(0.5, abs=0.05)
+
+
 def folds_where(model_noise: float, scorecard_noise: float) -> list[Unseen]:
     rng = np.random.default_rng(5)
     truth = rng.normal(-2.0, 1.2, 6_000)

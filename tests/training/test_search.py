@@ -16,7 +16,7 @@ from training.fitting import Material
 from training.folds import Positions, split_final_block
 from training.recipe import Recipe, SearchRecipe, load_recipe
 from training.run import train
-from training.search import BOLD, Found, search
+from training.search import BOLD, Found, Trial, search
 
 TRIALS = 7
 
@@ -64,10 +64,23 @@ def test_the_recipes_own_booster_is_tried_first_and_never_given_up(found: Found,
 
 def test_what_is_chosen_is_the_best_of_those_that_saw_all_folds(found: Found, quick: Recipe) -> None:
     finished = [trial for trial in found.trials if trial.finished]
-    assert found.recipe.booster == min(finished, key=lambda trial: trial.log_loss).booster
+    best = min(finished, key=lambda trial: trial.log_loss)
+    assert found.trials[0] == best
+    assert found.own is not None
+    assert found.recipe.booster == (best if best.clearly_better(found.own) else found.own).booster
     assert found.recipe.search == SearchRecipe(trials=0, seconds=0)
     assert found.trials[0].log_loss <= (found.own or found.trials[-1]).log_loss
-    assert all(trial.folds < quick.folds.origins for trial in found.trials if not trial.finished)
+    assert all(len(trial.by_fold) < quick.folds.origins for trial in found.trials if not trial.finished)
+
+
+def test_a_gain_that_one_fold_alone_shows_is_not_taken(quick: Recipe) -> None:
+    def tried(number: int, *by_fold: float) -> Trial:
+        return Trial(number, asking(quick).booster, float(np.mean(by_fold)), by_fold, 10, finished=True)
+
+    own = tried(0, 0.30, 0.30, 0.30)
+    assert tried(1, 0.28, 0.29, 0.29).clearly_better(own)
+    assert not tried(2, 0.20, 0.31, 0.31).clearly_better(own)  # a lower mean, by one fold
+    assert not own.clearly_better(own)
 
 
 def test_every_booster_is_allowed_by_the_recipe_and_of_its_seed_and_rounds(found: Found, quick: Recipe) -> None:
@@ -79,7 +92,8 @@ def test_every_booster_is_allowed_by_the_recipe_and_of_its_seed_and_rounds(found
 
 def test_a_trials_loss_is_that_of_training_with_its_booster(company: Made, found: Found) -> None:
     best = found.trials[0]
-    alone = searched(company, found.recipe.model_copy(update={"search": SearchRecipe(trials=1, seconds=0)}))
+    recipe = found.recipe.model_copy(update={"booster": best.booster})
+    alone = searched(company, recipe.model_copy(update={"search": SearchRecipe(trials=1, seconds=0)}))
     assert alone.own is not None
     assert (alone.own.log_loss, alone.own.rounds) == (best.log_loss, best.rounds)
 
