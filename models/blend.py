@@ -26,8 +26,9 @@ class Interval:
 
     The squared standard error, in log-odds, is the sum of
 
-    * 1 / (churned accounts + `prior_accounts`): the level of the whole. `prior_accounts` is what a stated or
-      assumed yearly churn is worth: 4 give a factor of about 2.3 either way;
+    * `parameters` / (churned accounts + `prior_accounts`): what few churned accounts leave open, on the mean over
+      accounts. 1 is the level alone; `prior_accounts` is what a stated or assumed yearly churn is worth: 4 give a
+      factor of about 2.3 either way;
     * `disagreement` · w · (1 - w) · (model - scorecard)²: two voices that differ;
     * `unknown` · (1 - w) · Σ over the unknown of (weight²) · m · (1 - m): what the scorecard was not told;
     * `later`²: by how much later months missed what was said, beyond all that and chance.
@@ -37,6 +38,7 @@ class Interval:
     disagreement: float = 1.0
     unknown: float = 1.0
     later: float = 0.0
+    parameters: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def half_width(
     recipe = Interval() if blend is None else blend.interval
     accounts = (0.0 if blend is None else blend.churned_accounts) + recipe.prior_accounts
     variance = (
-        1.0 / accounts
+        recipe.parameters / accounts
         + recipe.disagreement * weight * (1.0 - weight) * (model_log_odds - scorecard_log_odds) ** 2
         + recipe.unknown * (1.0 - weight) * unseen
         + recipe.later**2

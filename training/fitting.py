@@ -27,7 +27,7 @@ from training.hazard_fit import Told, fit_hazard
 from training.intervals import fit_interval
 from training.origins import Origin, origin
 from training.recipe import BoosterRecipe, Recipe
-from training.scorecard_fit import fit_scorecard
+from training.scorecard_fit import effective_parameters, fit_scorecard
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
@@ -159,10 +159,11 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
     folds, recipe = material.folds(rows), material.recipe
     weight = churned_accounts(accounts, churned) / churned.sum()
     agreed = _agreed(material, folds, weight)
-    interval = fit_interval(agreed.unseen, agreed.platt, agreed.kappa, weight, recipe.interval)
     hazard = _hazard(material, folds, agreed, weight, until)
     judgements = material.severities.take(rows)
     scorecard = fit_scorecard(material.prior, judgements, churned, accounts, recipe.scorecard)
+    parameters = effective_parameters(scorecard, judgements, churned, accounts, recipe.scorecard)
+    interval = fit_interval(agreed.unseen, agreed.platt, agreed.kappa, weight, parameters, recipe.interval)
     vectors = material.vectors.take(rows)
     medians = training_medians(vectors, material.catalogue.definitions)
     booster = fit_booster(

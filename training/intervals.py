@@ -69,7 +69,12 @@ def bins_for(churned_accounts: float, fewest: int) -> int:
 
 
 def fit_interval(
-    folds: Sequence[Unseen], platt: Platt, kappa: float, weight: float, recipe: IntervalRecipe
+    folds: Sequence[Unseen],
+    platt: Platt,
+    kappa: float,
+    weight: float,
+    parameters: float,
+    recipe: IntervalRecipe,
 ) -> Interval:
     """Return the recipe of the interval, with tau as the later months of all folds have it.
 
@@ -81,6 +86,9 @@ def fit_interval(
         The calibration and blend that turn it into answers.
     weight
         Churned accounts / churned rows.
+    parameters
+        That outcomes have moved freely. What they leave open of single accounts evens out in bins, but for the
+        level.
     recipe
         The prior, and what else the interval is made of.
     """
@@ -91,7 +99,7 @@ def fit_interval(
         miss.append(found.miss)
         variance.append(found.noise + 1.0 / (fold.blend.churned_accounts + recipe.prior_accounts))
     tau = _root_mean_square(np.concatenate(miss), np.concatenate(variance), recipe.later_sd)
-    return Interval(recipe.prior_accounts, recipe.disagreement, recipe.unknown, tau)
+    return Interval(recipe.prior_accounts, recipe.disagreement, recipe.unknown, tau, parameters)
 
 
 def _root_mean_square(miss: Floats, variance: Floats, spread: float) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.vectors import Floats
+from models.numbers import sigmoid
 from models.scorecard import Scorecard, scorecard_terms
 from models.signs import Severities
 from training.folds import churned_accounts
@@ -55,6 +56,31 @@ def fit_scorecard(
         weight=events / churned.sum(),
     )
     return prior.refitted(_levels_of(fitted[1:]), means, fitted[0])
+
+
+def effective_parameters(
+    fitted: Scorecard,
+    judgements: Severities,
+    churned: Floats,
+    accounts: npt.NDArray[np.object_],
+    recipe: ScorecardRecipe,
+) -> float:
+    """Return how many parameters outcomes have moved freely: between 1 (the level alone) and all of them.
+
+    The trace of (H + P)^-1 H, with H what outcomes and P what priors know of the weights. So many over the churned
+    accounts is the mean variance of a fitted account's log-odds (Hastie, Tibshirani and Friedman, *The elements of
+    statistical learning*, 7.6). Parameters are those of :func:`fit_scorecard`, and what it returned.
+    """
+    events = churned_accounts(accounts, churned)
+    if events == 0:
+        return 1.0
+    terms = np.column_stack(
+        [np.ones(len(churned)), _increments(scorecard_terms(judgements, fitted.mean_severity))]
+    )
+    probability = sigmoid(fitted.log_odds(judgements))
+    told = events / churned.sum() * terms.T @ (terms * (probability * (1.0 - probability))[:, None])
+    spread = np.r_[INTERCEPT_SD, np.full(terms.shape[1] - 1, recipe.prior_sd_log_odds)]
+    return max(1.0, float(np.trace(np.linalg.solve(told + np.diag(spread**-2), told))))
 
 
 def penalised_logistic(

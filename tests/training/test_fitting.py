@@ -10,7 +10,7 @@ from tests.training.fabricated import EFFECTS, Made, a_company
 from training.calibrating import Unseen, fit_kappa, fit_platt
 from training.fitting import fit, said_of_later_months
 from training.recipe import Recipe, load_recipe
-from training.scorecard_fit import fit_scorecard, penalised_logistic
+from training.scorecard_fit import effective_parameters, fit_scorecard, penalised_logistic
 
 RECIPE = load_recipe()
 
@@ -173,3 +173,18 @@ def test_what_is_said_of_later_months_is_what_the_origins_were_judged_by(company
     losses = -np.log(np.where(churned == 1, said, 1 - said))
     pooled = sum(one.log_loss["blend"] * one.snapshots for one in origins) / len(judged)
     assert losses.mean() == pytest.approx(pooled)
+
+
+def test_the_more_accounts_have_churned_the_more_parameters_are_free(company: Made) -> None:
+    material, rows = company.material(RECIPE), everybody(company)
+    churned, accounts = company.churned[rows], company.vectors.account_ids[rows]
+    judgements = material.severities.take(rows)
+
+    def free(prior_sd: float, seen: np.ndarray) -> float:
+        recipe = RECIPE.scorecard.model_copy(update={"prior_sd_log_odds": prior_sd})
+        fitted = fit_scorecard(material.prior, judgements, seen, accounts, recipe)
+        return effective_parameters(fitted, judgements, seen, accounts, recipe)
+
+    assert free(0.3, np.zeros(len(churned))) == 1.0
+    assert 1.0 <= free(0.001, churned) < 1.2
+    assert free(0.001, churned) < free(0.1, churned) < free(10.0, churned) <= len(material.prior.coefficients) + 1

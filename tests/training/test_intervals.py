@@ -34,7 +34,7 @@ def _months(accounts: int, shifts: Floats, seed: int, months: int = 3) -> Unseen
 
 def _tau(folds: list[Unseen], **changed: float) -> float:
     recipe = RECIPE.model_copy(update=changed)
-    return fit_interval(folds, AS_IS, 60.0, 1 / 3, recipe).later
+    return fit_interval(folds, AS_IS, 60.0, 1 / 3, 1.0, recipe).later
 
 
 def _moved(sd: float, folds: int = 6, accounts: int = 20_000) -> list[Unseen]:
