@@ -111,15 +111,16 @@ class Desk:
         if self._company is None:
             self._company = fresh
         try:
-            self._book = self._new_book(fresh, self.champion.bundle)
+            book = self._new_book(fresh, self.champion.bundle)
         except BaseException:
             if self._company is not fresh:
                 fresh.close()
             raise
+        keep_what_is_loaded()  # before anybody is told that answers are ready
+        self._book = book
         if self._company is not fresh:
             self._retire(self._company)
             self._company = fresh
-        keep_what_is_loaded()
 
     def _retire(self, company: Company) -> None:
         """Close the company before last: requests under way may still ask the last one."""
