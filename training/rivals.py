@@ -12,7 +12,7 @@ from training.evaluation import row_log_loss
 from training.folds import Folds, Positions
 
 RIDGE_STRENGTHS = (0.001, 0.01, 0.1)
-MOST_ROWS_TO_CHOOSE_BY = 100_000  # of a fold; more of them choose no other strength
+MOST_ROWS_TO_CHOOSE_BY = 50_000  # of either part of a fold; more of them choose no other strength
 
 
 def ridge_probabilities(
@@ -30,21 +30,35 @@ def ridge_probabilities(
     """
     totals = np.zeros(len(strengths))
     for fold in folds:
-        every = max(1, -(-len(fold.train) // MOST_ROWS_TO_CHOOSE_BY))
+        learnt, judged = thinned(fold.train), thinned(fold.validate)
+        columns = _Table(vectors, learnt)
+        before, later = columns.of(learnt), columns.of(judged)
         for place, strength in enumerate(strengths):
             # C weighs the rows against the penalty: of fewer rows each counts for more.
-            said = _ridge(vectors, churned, fold.train[::every], fold.validate, every * strength)
-            totals[place] += row_log_loss(churned[fold.validate], said).sum()
-    return _ridge(vectors, churned, train, asked, strengths[int(np.argmin(totals))])
+            model = _ridge(before, churned[learnt], strength * len(fold.train) / max(len(learnt), 1))
+            totals[place] += row_log_loss(churned[judged], _said(model, later)).sum()
+    columns = _Table(vectors, train)
+    model = _ridge(columns.of(train), churned[train], strengths[int(np.argmin(totals))])
+    return _said(model, columns.of(asked))
 
 
-def _ridge(vectors: Vectors, churned: Floats, train: Positions, asked: Positions, strength: float) -> Floats:
+def thinned(rows: Positions, most: int = MOST_ROWS_TO_CHOOSE_BY) -> Positions:
+    """Return every second, third or so on of the rows: at most so many.
+
+    >>> thinned(np.arange(10), most=4).tolist()
+    [0, 3, 6, 9]
+    """
+    return rows[:: max(1, -(-len(rows) // most))]
+
+
+def _ridge(columns: Floats, churned: Floats, strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    columns = _Table(vectors, train)
-    model = LogisticRegression(C=strength, max_iter=500)
-    model.fit(columns.of(train), churned[train])
-    return np.asarray(model.predict_proba(columns.of(asked))[:, 1], dtype=np.float64)
+    return LogisticRegression(C=strength, max_iter=500).fit(columns, churned)
+
+
+def _said(model: Any, columns: Floats) -> Floats:
+    return np.asarray(model.predict_proba(columns)[:, 1], dtype=np.float64)
 
 
 def lightgbm_probabilities(
