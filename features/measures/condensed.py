@@ -297,7 +297,8 @@ class CondensedFrame:
             found = self._places(tuple(column for column in columns if column != DAY))
             account_of = np.zeros(found.size, dtype=np.int64)
             account_of[found.there] = self._rows.account[found.row]
-            day = as_places([self._rows.day - self._rows.day.min()])
+            first = self._rows.day.min() if len(self._rows.day) else 0
+            day = as_places([self._rows.day - first])
             days, given = _size(day), found.place < found.size
             which = found.place * days
             which += day
