@@ -247,6 +247,18 @@ def _over(above: float | None, below: float) -> float | None:
     return above / below if above is not None and below > 0 else None
 
 
+def fits(said: float, happened: float, gap: Interval, ratio: float) -> bool:
+    """Whether a mean probability is near the share that churned: within chance of it, or within a ratio.
+
+    `gap` is the interval of what happened minus what was said.
+
+    >>> fits(0.02, 0.03, (0.004, 0.016), 1.35), fits(0.02, 0.03, (-0.001, 0.021), 1.35)
+    (False, True)
+    """
+    within = max(said, happened) / max(min(said, happened), 1e-9) <= ratio
+    return gap[0] <= 0.0 <= gap[1] or within
+
+
 def row_log_loss(churned: Floats, probability: Floats) -> Floats:
     """Return each row's log loss, natural logarithm; probabilities of 0 and 1 are moved by 1e-7.
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 import numpy as np
 
 from training.contest import Contest
-from training.evaluation import Difference
+from training.evaluation import Difference, fits
 from training.horizons import HorizonProof
 from training.intervals import IntervalCheck
 from training.probes import Telling
@@ -164,13 +164,12 @@ def calibrated(contest: Contest, recipe: GateRecipe) -> Gate:
     said = contest.scores["blend"].mean_probability
     happened = float(contest.block.churned.mean())
     _, (low, high) = contest.block.calibration_gap(contest.probabilities["blend"])
-    ratio = max(said, happened) / max(min(said, happened), 1e-9)
-    fits = low <= 0 <= high or ratio <= recipe.calibration_ratio
+    near = fits(said, happened, (low, high), recipe.calibration_ratio)
     reason = (
         f"said {said:.2%}, happened {happened:.2%}; the gap's interval is {low:+.2%} to {high:+.2%}, "
         f"a factor of up to {recipe.calibration_ratio:g} is allowed."
     )
-    return _gate("G04", Verdict.PASS if fits else Verdict.FAIL, reason)
+    return _gate("G04", Verdict.PASS if near else Verdict.FAIL, reason)
 
 
 def shuffled_teach_nothing(gap: Difference) -> Gate:

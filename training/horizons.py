@@ -10,6 +10,7 @@ import numpy as np
 from features.vectors import Floats
 from models.numbers import log_odds_of
 from training.contest import Contest, block_of
+from training.evaluation import fits, row_log_loss
 from training.fitting import Fit, Material
 from training.folds import Split
 from training.resampling import Interval
@@ -88,21 +89,21 @@ def _proof(
         return count
     scores, (gap, interval) = block.scores(said[over]), block.calibration_gap(said[over])
     rate = before[~np.isnan(before)]
-    base = block.scores(np.full(len(over), rate.mean())).log_loss if rate.any() else None
-    low, high = sorted((scores.mean_probability, scores.mean_probability + gap))
-    ratio = high / max(low, 1e-9)
+    said_of_all, happened_to = scores.mean_probability, scores.mean_probability + gap
+    # None without any churn before: log loss would then be endless.
+    base = float(row_log_loss(block.churned, np.full(len(over), rate.mean())).mean()) if rate.any() else None
     return HorizonProof(
         days,
         len(over),
         dates,
         block.churned_accounts,
-        said=scores.mean_probability,
-        happened=scores.mean_probability + gap,
+        said=said_of_all,
+        happened=happened_to,
         gap=interval,
         log_loss=scores.log_loss,
         base_log_loss=base,
         auc=scores.auc,
         log_loss_interval=scores.log_loss_interval,
         auc_interval=scores.auc_interval,
-        holds=interval[0] <= 0.0 <= interval[1] or ratio <= material.recipe.gates.calibration_ratio,
+        holds=fits(said_of_all, happened_to, interval, material.recipe.gates.calibration_ratio),
     )
