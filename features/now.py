@@ -17,6 +17,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import ibis
@@ -25,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.measures import service
-from features.measures.calendar import Calendar, Floats
+from features.measures.calendar import Calendar, Floats, Masks
 from features.measures.coverage import Coverage
 from features.measures.engine import Asked, Pass, Readings
 from features.measures.feeds import FeedRows, covered_by, day_after, fetched_feeds
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 FEEDS = " feeds"  # no table's name: what is covered, not the company's own rows
 KEPT_DAYS = 64
 FILTERS_A_COLUMN = 62
+_PART = itemgetter(1)
 _FIRST = np.zeros(1, dtype=np.int64)
 _NO_KEYS = np.zeros(0, dtype=np.int64)
 Key = TypeVar("Key", bound=Hashable)
@@ -92,7 +95,7 @@ class Now:
             self.fetch = database.engine.prepare(
                 str(database.engine.ibis.compile(self._layout.query())), often=often
             )
-        self._days: _Days[dt.datetime, Scope] = _Days()
+        self._days: _Days[dt.date, Scope] = _Days()
         self._covered: _Days[tuple[float, bytes], Coverage] = _Days()
         self.account("", database.observed_until).readings  # noqa: B018 - works out what everyone has on that day
 
@@ -124,7 +127,7 @@ class Now:
             with self._turn():
                 return self._asked.everyone(calendar)
 
-        return self._days.get(calendar.midnights().dates[0], work_out)
+        return self._days.get(calendar.dates[0].date(), work_out)
 
     def _coverage(self, calendar: Calendar, own: TableRows) -> Coverage:
         """Return what is covered; most accounts have no feeds of their own, and share what they have."""
@@ -192,12 +195,13 @@ class _Frames:
         if found is None:
             later = table in self._of_account and table != ACCOUNTS
             rows = self._rows[table]
-            found = self._frames[table] = rows.frame(self._calendar, self._account_known_from if later else None)
+            found = self._frames[table] = rows.frame(self._calendar, self._account_known if later else None)
         return found
 
-    def _account_known_from(self) -> Floats:
+    @cached_property
+    def _account_known(self) -> Masks:
         rows = self._rows[ACCOUNTS]
-        return smallest(rows.account, rows.moments["known_from"], 1)
+        return ~self._calendar.below(smallest(rows.account, rows.moments["known_from"], 1))
 
 
 @dataclass(frozen=True)
@@ -263,12 +267,12 @@ class _Layout:
 
     def arranged(self, fetched: Sequence[tuple[Any, ...]]) -> dict[str, TableRows]:
         """Return the fetched rows by table."""
-        by_part: dict[int, list[tuple[Any, ...]]] = {}
-        for row in fetched:
-            by_part.setdefault(row[1], []).append(row)
+        by_part: list[list[tuple[Any, ...]]] = [[] for _ in self._parts]
+        for place, rows in groupby(fetched, _PART):  # mostly they stand together already
+            by_part[place].extend(rows)
         return {
-            part.table: self._rows(part, by_part[place]) if place in by_part else self._no_rows[part.table]
-            for place, part in enumerate(self._parts)
+            part.table: self._rows(part, rows) if rows else self._no_rows[part.table]
+            for part, rows in zip(self._parts, by_part, strict=True)
         }
 
     def _rows(self, part: _Part, fetched: Sequence[tuple[Any, ...]]) -> TableRows:
@@ -276,15 +280,14 @@ class _Layout:
         columns = list(zip(*fetched, strict=True)) if fetched else [()] * (last + self._texts)
         values = np.array(columns[first : first + len(part.numbers)], dtype=np.float64)  # None is NaN
         masks = [np.array(column, dtype=np.int64) for column in columns[2:first]] if part.filters else []
-        texts = [_coded(column) for column in columns[last : last + len(part.texts)]]
         of_numbers, of_texts = part.columns
         return TableRows(
             np.zeros(len(fetched), dtype=np.int64),
             {name: values[place] for name, place in part.moments},
             {name: (masks[column] >> bit & 1) > 0 for name, column, bit in part.filters},
             {name: values[place] for name, place in of_numbers},
-            {name: texts[place] for name, place in of_texts},
-            ranks(texts[part.texts.index("row_key")]) if part.asked.ordered else _NO_KEYS,
+            {name: _coded(columns[last + place]) for name, place in of_texts},
+            ranks(columns[last + part.texts.index("row_key")]) if part.asked.ordered else _NO_KEYS,
         )
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import ibis
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.cores import AT_ONCE
-from features.measures.calendar import Calendar, Floats
+from features.measures.calendar import Calendar, Masks
 from features.measures.condensed import CondensedFrame
 from features.measures.frames import DAY, Demand, Filters, Frame, RowFrame, ValuesFound
 from features.measures.groups import smallest
@@ -146,17 +147,17 @@ class Fetched:
     def _arranged(self, table: str) -> Frame:
         want, fetched = self._wants[table], self._rows.pop(table)
         of_accounts = table != ACCOUNTS and "account_id" in self._database.tables[table].columns
-        known_from = self._account_known_from if of_accounts else None
-        frame = table_rows(fetched, want.asked).frame(self._calendar, known_from)
+        frame = table_rows(fetched, want.asked).frame(self._calendar, self._account_known if of_accounts else None)
         if want.row_by_row or fetched.num_rows <= ROWS_WORTH_CONDENSING:
             return frame
         return CondensedFrame(frame, want.demands)
 
-    def _account_known_from(self) -> Floats:
-        """Shape (accounts,): when each account itself became known; NaN: never."""
+    @cached_property
+    def _account_known(self) -> Masks:
+        """Shape (accounts,): the dates at which each account itself is known."""
         rows = self.frame(ACCOUNTS)
         assert isinstance(rows, RowFrame)  # accounts are looked at row by row
-        return smallest(rows.account, rows.known_from, self._size)
+        return ~self._calendar.below(smallest(rows.account, rows.known_from, self._size))
 
 
 def parts(database: Database, wants: Mapping[str, Wanted], accounts: int) -> int:

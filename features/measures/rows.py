@@ -5,7 +5,7 @@ Times are fetched as seconds since 1970, dates as days since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.catalogue.schema import Between, Filter
-from features.measures.calendar import Calendar, Floats, Ints
+from features.measures.calendar import Calendar, Floats, Ints, Masks
 from features.measures.frames import Filters, RowFrame, Spec, Texts, told
 
 MOMENTS = ("occurred_at", "known_from", "known_until")
@@ -89,12 +89,12 @@ class TableRows:
     texts: Mapping[str, Texts]
     key_rank: Ints
 
-    def frame(self, calendar: Calendar, account_known_from: Callable[[], Floats] | None) -> RowFrame:
+    def frame(self, calendar: Calendar, account_known: Masks | None) -> RowFrame:
         """Return them with their dates; one of an account counts only once the account itself is known."""
         moments, account = self.moments, self.account
         known = calendar.known(moments["known_from"], moments["known_until"])
-        if account_known_from is not None:
-            known &= ~calendar.below(account_known_from())[account]
+        if account_known is not None:
+            known &= account_known[account]
         occurred = moments.get("occurred_at")
         return RowFrame(
             calendar,
@@ -152,8 +152,7 @@ def _ranks(column: pa.ChunkedArray) -> Ints:
     return place
 
 
-def ranks(texts: Texts) -> Ints:
+def ranks(texts: Sequence[str]) -> Ints:
     """The place of each text in order of its bytes; equal texts, equal places."""
-    place = np.empty(len(texts.values), dtype=np.int64)
-    place[sorted(range(len(place)), key=texts.values.__getitem__)] = np.arange(len(place))
-    return place[texts.codes] if len(place) else texts.codes
+    place = {text: rank for rank, text in enumerate(sorted(set(texts)))}
+    return np.array([place[text] for text in texts], dtype=np.int64)
