@@ -176,5 +176,7 @@ class Calendar:
         >>> Calendar([dt.datetime(2025, month, 1) for month in (1, 2)]).bits(np.array([0b01, 0b10])).tolist()
         [[True, False], [False, True]]
         """
+        if self.one:
+            return masks[:, None]
         bytes_ = np.ascontiguousarray(masks, dtype="<i8").view(np.uint8).reshape(len(masks), 8)
         return np.unpackbits(bytes_, axis=1, count=len(self.dates), bitorder="little").view(np.bool_)

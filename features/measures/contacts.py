@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.measures.calendar import Calendar, Floats, Ints, Masks
-from features.measures.frames import Spec, day_of
+from features.measures.frames import RowFrame, Spec, day_of
 from features.measures.groups import as_places, firsts, followers, numbered, ordered_by, smallest, sums, where_so
 from features.measures.scope import CountsWanted, RowsWanted, Scope
 
@@ -69,11 +69,7 @@ def _stints(scope: Scope) -> Stints:
     """A contact's next row ends the one before on the day before it begins: a new role or title is a new row."""
     rows = scope.rows("contacts")
     contact = rows.codes("contact_id")
-    # A successor was named when the first version of the row named one, whatever was corrected since.
-    named = rows.codes("successor_id") >= 0
-    begins = rows.numbers["valid_from"]
-    same = as_places([rows.account, contact, rows.codes("valid_from") + 1])
-    first_named = smallest(same[named], rows.known_from[named], int(same.max(initial=-1)) + 1)[same]
+    begins, named_from = rows.numbers["valid_from"], _named_from(rows, contact)
     some = rows.known.nonzero()[0]
     order = some[ordered_by(rows.account[some], contact[some], begins[some], rows.key_rank[some])]
     new = firsts(numbered([rows.account[order], contact[order]]))
@@ -87,7 +83,7 @@ def _stints(scope: Scope) -> Stints:
         person,
         rows.codes("role")[order],
         begins,
-        np.where(named, first_named, np.nan)[order],
+        named_from[order],
         rows.codes("title")[order],
         rows.known[order],
         where_so(last, np.isnan(valid_to)),
@@ -98,6 +94,16 @@ def _stints(scope: Scope) -> Stints:
         tuple(title.lower() for title in rows.texts["title"].values) if "title" in rows.texts else (),
         rows.texts["contact_id"].values,
     )
+
+
+def _named_from(rows: RowFrame, contact: Ints) -> Floats:
+    """By row: when its first version that named a successor did, whatever was corrected since; NaN: none named."""
+    named = (rows.codes("successor_id") >= 0).nonzero()[0]
+    found = np.full(len(contact), np.nan)
+    if len(named):
+        same = as_places([rows.account, contact, rows.codes("valid_from") + 1])[named]
+        found[named] = smallest(same, rows.known_from[named], int(same.max()) + 1)[same]
+    return found
 
 
 @dataclass(frozen=True)

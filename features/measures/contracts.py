@@ -11,7 +11,7 @@ import numpy.typing as npt
 from features.catalogue.schema import NearDeadline
 from features.measures.calendar import Floats, Ints, Masks
 from features.measures.frames import Demand, Spec, day_of
-from features.measures.groups import dense, joined_masks, numbered, pairs_within, smallest, sums
+from features.measures.groups import dense, joined_masks, numbered, pairs_within, smallest, sums, where_so
 from features.measures.quantities import settled
 from features.measures.scope import CountsWanted, OfAggregate, OfRows, RowsWanted, Scope
 from features.measures.service import AGREEMENTS, agreements, facts, service_runs, total_given
@@ -80,8 +80,10 @@ class LevelAhead(Spec):
         """Levels on each start date ahead, then the smallest."""
         known, calendar = agreements(scope), scope.calendar
         account, then, contract, mask = scope.kept("ahead", _ahead)
+        if not len(account):
+            return np.full(scope.cells, np.nan)
         amount, size = known.level(self.column)[contract], len(account)
-        mask = np.where(np.isnan(amount), 0, mask)
+        mask = where_so(mask, ~np.isnan(amount))
         row, place = calendar.expanded(then, mask)
         levels = sums(place, amount[row], size * len(calendar))
         said = calendar.any_of(then, mask, size)
@@ -94,6 +96,8 @@ def _ahead(scope: Scope) -> tuple[Ints, Ints, Ints, Masks]:
     known = agreements(scope)
     ahead = known.known & scope.calendar.before(known.start)
     some = ahead.nonzero()[0]
+    if not len(some):
+        return some, some, some, ahead[some]
     first, joined = joined_masks(numbered([known.account[some], dense(known.start[some])]), ahead[some])
     account, start = known.account[some[first]], known.start[some[first]]
     then, contract = pairs_within(account, known.account)
@@ -120,6 +124,8 @@ class NearDeadlineRows(OfAggregate):
         rows = settled(scope.rows(self.table), aggregate.by_known_since)
         mask = rows.known & scope.calendar.within(rows.occurred, aggregate.window_days, aggregate.until_days_ago)
         chosen = (rows.matching(self.chosen) & (mask != 0)).nonzero()[0]
+        if not len(chosen):
+            return np.zeros(scope.cells)
         known = agreements(scope)
         row, contract = pairs_within(rows.account[chosen], known.account)
         on = day_of(rows.occurred)[chosen[row]]

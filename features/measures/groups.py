@@ -168,7 +168,7 @@ def occurring(places: Ints, size: int) -> tuple[Ints, Ints]:
 
 def where_so(masks: Masks, so: npt.NDArray[np.bool_]) -> Masks:
     """Return masks where something holds, and no date elsewhere; yes/no stays yes/no."""
-    kept: Masks = np.where(so, masks, masks.dtype.type(0))
+    kept: Masks = masks * so
     return kept
 
 

@@ -442,7 +442,9 @@ class CsmSince(Spec):
         named = (rows.codes("csm") >= 0).nonzero()[0]
         who, account = rows.codes("csm")[named].astype(np.float64), rows.account[named]
         several = smallest(account, who, scope.accounts) < largest(account, who, scope.accounts)
-        some = several[rows.account].nonzero()[0]  # most accounts never had another one
+        some = several[rows.account].nonzero()[0]
+        if not len(some):  # most accounts never had another one
+            return np.full(scope.cells, np.nan)
         account, csm, known_from = rows.account[some], rows.codes("csm")[some], rows.known_from[some]
         ever = scope.calendar.all & ~scope.calendar.below(known_from)
         row, cells = scope.expanded(account, rows.known[some])

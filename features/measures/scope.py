@@ -137,7 +137,7 @@ class Scope:
         """The scope of all accounts."""
         return self if self.everyone_else is None else self.everyone_else()
 
-    @property
+    @cached_property
     def cells(self) -> int:
         """How many pairs of account and date."""
         return self.accounts * len(self.calendar)

@@ -25,6 +25,7 @@ from features.measures.groups import (
     ordered_by,
     smallest,
     sums,
+    where_so,
 )
 from features.measures.scope import RowsWanted, Scope
 
@@ -233,18 +234,21 @@ def _facts(scope: Scope) -> Facts:
 
 def total_given(scope: Scope, account: Ints, mask: Masks, amount: Floats) -> Floats:
     """Shape (cells,): the amounts that are given, of rows that count, added up as they stand; NaN without any."""
-    mask = np.where(np.isnan(amount), 0, mask)
-    row, cells = scope.expanded(account, mask)
-    there = scope.calendar.any_of(account, mask, scope.accounts)
-    return np.where(there, sums(cells, amount[row], scope.cells), np.nan)
+    row, cells = scope.expanded(account, where_so(mask, ~np.isnan(amount)))
+    total = sums(cells, amount[row], scope.cells)
+    total[sums(cells, None, scope.cells) == 0] = np.nan
+    return total
 
 
 def _notice(known: Agreements, scope: Scope) -> Mask:
     """Leaving: notice was given, and nothing that still runs, or else nothing that ran longer, is without it."""
     given = known.known & ~scope.calendar.until(known.notice_at)  # a day counts from its end
     left = given & known.begun
+    leavers = known.account[left != 0]
+    if not len(leavers):
+        return np.zeros(scope.cells, dtype=bool)
     leaving_at_all = np.zeros(scope.accounts, dtype=bool)
-    leaving_at_all[known.account[left != 0]] = True
+    leaving_at_all[leavers] = True
     rows = leaving_at_all[known.account].nonzero()[0]
     account, last_day = known.account[rows], known.last_day[rows]
     row, cells = scope.expanded(account, left[rows])
@@ -257,20 +261,26 @@ def _notice(known: Agreements, scope: Scope) -> Mask:
 
 def _ahead(known: Agreements, scope: Scope) -> tuple[Floats, Floats]:
     """Days to what is still to be decided: contracts that nothing already signed will follow."""
-    # Starts stand in order within each account; a contract is followed if one lies between its edges.
-    base = known.account * (2 * NEVER_DAY)
-    starts = base + known.start
-    after = np.searchsorted(starts, starts, side="right")
-    until = np.searchsorted(starts, base + np.fmin(known.last_day, NEVER_DAY) + scope.grace_days + 1, side="right")
-    until = np.where(np.isnan(known.end), after, until)
-    followed = joined_between(known.known & scope.calendar.before(known.start), after, until)
-    open_ = known.known & scope.calendar.until(known.last_day) & ~followed
+    open_ = known.known & scope.calendar.until(known.last_day) & ~_followed(known, scope)
 
     def days_to(day: Floats) -> Floats:
         row, cells = scope.expanded(known.account, np.where(np.isnan(day), 0, open_ & scope.calendar.until(day)))
         return smallest(cells, day[row], scope.cells) - scope.day
 
     return days_to(known.notice_deadline), days_to(known.end)
+
+
+def _followed(known: Agreements, scope: Scope) -> Masks:
+    """The dates at which another contract, that begins later, is signed to follow each within the grace."""
+    ahead = known.known & scope.calendar.before(known.start)
+    if not ahead.any():
+        return ahead
+    # Starts stand in order within each account; a contract is followed if one lies between its edges.
+    base = known.account * (2 * NEVER_DAY)
+    starts = base + known.start
+    after = starts.searchsorted(starts, side="right")
+    until = starts.searchsorted(base + np.fmin(known.last_day, NEVER_DAY) + scope.grace_days + 1, side="right")
+    return joined_between(ahead, after, np.where(np.isnan(known.end), after, until))
 
 
 def leading_plan(known: Agreements, scope: Scope) -> Ints:
