@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from features.catalogue import schema
 from features.measures.contacts import ContactState, PeopleNumber
-from features.measures.elementwise import Numbers, divided, fmax, isnan, where
+from features.measures.elementwise import Numbers, divided, either, fmax, isnan, where
 from features.measures.known import NOT_CONNECTED, Connected, Known, Mask, covered_for, first_reason
 from features.measures.letters import KNOWN, Letters
 from features.measures.quantities import Answers, AnswersNumber, Total
@@ -80,7 +80,9 @@ def _latest_at_most(condition: schema.LatestAtMost, connected: Connected) -> Jud
                 known.all(False),
                 where(unjudged, NOT_CONNECTED, letters),
             )
-        return Judged(known.number(low_in_role) > 0, letters)
+        # Mostly nobody's answer is low, and who holds the role need not be known.
+        in_role = either(low > 0, lambda: known.number(low_in_role), lambda: known.all(0.0))
+        return Judged(in_role > 0, letters)
 
     return judged
 
@@ -117,26 +119,22 @@ def _not_connected(known: Known) -> Judged:
 
 
 def _contact_lost(condition: schema.ContactLost, connected: Connected) -> Judge:  # noqa: ARG001 - as all do
-    numbers: tuple[PeopleNumber, ...] = ("ever", "staying", "left", "succeeded", "new_title")
-
     def states(roles: tuple[str, ...]) -> dict[PeopleNumber, ContactState]:
-        return {number: ContactState(roles, condition.window_days, number) for number in numbers}
+        return {number: ContactState(roles, condition.window_days, number) for number in get_args(PeopleNumber)}
 
     own, others = states(condition.roles), states(condition.fallback_roles)
 
     def judged(known: Known) -> Judged:
-        ever = known.count(own["ever"]) > 0
-
         def of(number: PeopleNumber) -> Numbers:
             if not condition.fallback_roles:
                 return known.count(own[number])
-            return where(ever, known.count(own[number]), known.count(others[number]))
+            ever = known.count(own["ever"]) > 0
+            return either(ever, lambda: known.count(own[number]), lambda: known.count(others[number]))
 
-        staying, left, succeeded = of("staying"), of("left"), of("succeeded")
         if condition.change == "gone":
-            holds = (staying == 0) & (succeeded == 0)
+            holds = (of("staying") == 0) & (of("succeeded") == 0)
         else:
-            holds = (staying > 0) & ((left > 0) | (of("new_title") > 0))
+            holds = (of("staying") > 0) & ((of("left") > 0) | (of("new_title") > 0))
         return Judged(holds, known.window("contacts", condition.window_days))
 
     return judged

@@ -73,7 +73,7 @@ def _stints(scope: Scope) -> Stints:
     some = rows.known.nonzero()[0]
     order = some[ordered_by(rows.account[some], contact[some], begins[some], rows.key_rank[some])]
     new = firsts(numbered([rows.account[order], contact[order]]))
-    person, begins, valid_to = np.cumsum(new) - 1, begins[order], rows.numbers["valid_to"][order]
+    person, begins, valid_to = new.cumsum() - 1, begins[order], rows.numbers["valid_to"][order]
     row, following, meeting, last = followers(person, rows.known[order])
     no_next = last.nonzero()[0]
     return Stints(
@@ -119,7 +119,7 @@ class Holders:
         """Return the dates at which contacts hold it; none of a contact who is not there (code -1)."""
         keys = self.account * len(self.contacts) + self.contact  # in order, as people are
         asked = account * len(self.contacts) + contact
-        place = np.searchsorted(keys, asked)
+        place = keys.searchsorted(asked)
         there = (contact >= 0) & (np.append(keys, -1)[place] == asked)
         return where_so(np.append(self.mask, self.mask.dtype.type(0))[place], there)
 

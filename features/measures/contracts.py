@@ -180,7 +180,7 @@ class Offered(OfRows):
         dates = len(everyone.calendar)
         used = np.zeros((len(plan.values) + 1, dates, values), dtype=bool)
         for place in range(dates):
-            rows = np.flatnonzero(seen.mask >> place & 1)
+            rows = (seen.mask >> place & 1).nonzero()[0]
             cells = seen.account[rows] * dates + place
             rows, cells = rows[held[cells]], cells[held[cells]]
             used[plan.codes[cells], place, seen.code[rows]] = True  # -1, no plan named, is the last

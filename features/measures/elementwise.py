@@ -8,6 +8,7 @@ functions do what NumPy's of the same name do, also with NaN. Not a number is wh
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,17 @@ def where(condition: Numbers, then: Numbers, otherwise: Numbers) -> Numbers:
     if isinstance(condition, np.ndarray):
         return np.where(condition, then, otherwise)
     return then if condition else otherwise
+
+
+def either(condition: Numbers, then: Callable[[], Numbers], otherwise: Callable[[], Numbers]) -> Numbers:
+    """Choose between what two functions make; of one pair only what is chosen is made.
+
+    >>> either(True, lambda: 1.0, lambda: 1 / 0)
+    1.0
+    """
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, then(), otherwise())
+    return then() if condition else otherwise()
 
 
 def isnan(values: Numbers) -> Numbers:

@@ -111,6 +111,11 @@ class Together:
         return [places[_rows_of(demand)] for demand in self.demands]
 
     @cached_property
+    def looked_at(self) -> list[tuple[int, Demand]]:
+        """The places of those for which the number of their rows does not do, and these themselves."""
+        return [(n, one) for n, one in enumerate(self.demands) if one.of in ("distinct", "sum")]
+
+    @cached_property
     def _ever(self) -> list[int]:
         """The places of those without a window; tables of state know no moment."""
         return [n for n, one in enumerate(self.demands) if one.window_days is None and one.until_days_ago == 0]
@@ -235,7 +240,11 @@ class RowFrame:
 
     def matching(self, chosen: str) -> npt.NDArray[np.bool_]:
         """Return which rows match any of the filters, by their text (all rows without one)."""
-        return self.matches[chosen] if chosen else np.ones(len(self.account), dtype=bool)
+        return self.matches[chosen] if chosen else self._all_rows
+
+    @cached_property
+    def _all_rows(self) -> npt.NDArray[np.bool_]:
+        return np.ones(len(self.account), dtype=bool)
 
     @cached_property
     def day(self) -> Ints:
@@ -262,7 +271,7 @@ class RowFrame:
     def counted(self, demand: Demand) -> Counted:
         """Count the rows that match, each with the dates in whose window it is known."""
         mask = self.known & self.calendar.within(self.occurred, demand.window_days, demand.until_days_ago)
-        rows = np.flatnonzero(self._chosen(demand) & (mask != 0))
+        rows = (self._chosen(demand) & (mask != 0)).nonzero()[0]
         account, mask, amount = self.account[rows], mask[rows], self._amount(demand)
         if demand.of == "distinct":
             keys = [self.codes(column)[rows] for column in demand.columns]
@@ -278,18 +287,16 @@ class RowFrame:
 
     def totals(self, together: Together) -> Floats:
         """Shape (demands,): what :meth:`counted` of each demand adds up to, of one account on one date."""
-        inside = together.windows(self.calendar, self.occurred) & self.known
-        totals = np.empty(len(inside))
-        chosen = [self._chosen(demand) for demand in together.alike]
-        for which, demand in enumerate(together.demands):
-            rows = inside[which] & chosen[together.like[which]]
+        chosen = np.array([self._chosen(demand) for demand in together.alike])[together.like]
+        inside = together.windows(self.calendar, self.occurred) & self.known & chosen
+        totals: Floats = np.add.reduce(inside, axis=1, dtype=np.float64)
+        for which, demand in together.looked_at:
+            rows = inside[which]
             if demand.of == "distinct":
                 totals[which] = np.count_nonzero(firsts(np.sort(self._combinations(demand.columns)[rows])))
-            elif demand.of == "sum":
+            else:
                 amount = np.sort(self.numbers[demand.columns[0]][rows])
                 totals[which] = sums(np.zeros(len(amount), dtype=np.int64), amount, 1)[0]
-            else:
-                totals[which] = np.count_nonzero(rows)
         return totals
 
     def _chosen(self, demand: Demand) -> npt.NDArray[np.bool_]:
@@ -320,7 +327,7 @@ class RowFrame:
         (column,) = demand.columns
         codes = self.codes(column)
         mask = self.known & self.calendar.within(self.occurred, demand.window_days, demand.until_days_ago)
-        rows = np.flatnonzero(self.matching(demand.chosen) & (mask != 0) & (codes >= 0))
+        rows = (self.matching(demand.chosen) & (mask != 0) & (codes >= 0)).nonzero()[0]
         if demand.of == "values":
             first, union = joined_masks(numbered([self.account[rows], codes[rows]]), mask[rows])
             rows = rows[first]
@@ -334,7 +341,7 @@ class RowFrame:
         if demand.unnamed:
             chosen = chosen & (keys[0] < 0)
             keys = [np.arange(len(chosen), dtype=np.int64)]
-        rows = np.flatnonzero(chosen & np.logical_and.reduce([key >= 0 for key in keys]))
+        rows = (chosen & np.logical_and.reduce([key >= 0 for key in keys])).nonzero()[0]
         row, start = pairs_within(self.account[rows], starts.account)
         row, begin, day = rows[row], starts.day[start], day_of(self.occurred)[rows[row]]
         first_day, last_day = demand.service_days

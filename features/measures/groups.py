@@ -62,7 +62,7 @@ def medians(groups: Ints, values: Floats, size: int) -> Floats:
     """
     order = ordered_by(groups, values)
     counts = np.bincount(groups, minlength=size)
-    begins = np.cumsum(counts) - counts
+    begins = counts.cumsum() - counts
     there = counts > 0
     found = np.full(size, np.nan)
     ordered = values[order]
@@ -106,7 +106,7 @@ def dense(keys: npt.NDArray[Any]) -> Ints:
     """
     if keys.dtype.kind == "f":
         keys = np.where(np.isnan(keys), np.inf, keys)
-    order = np.argsort(keys)
+    order = keys.argsort()
     number = np.empty(len(keys), dtype=np.int64)
     number[order] = np.cumsum(firsts(keys[order])) - 1
     return number
@@ -121,7 +121,7 @@ def stable_order(keys: Ints) -> Ints:
     array([1, 3, 0, 2])
     """
     if len(keys) < FEW:
-        return np.argsort(keys, kind="stable")
+        return keys.argsort(kind="stable")
     bits = len(keys).bit_length()
     if max(int(keys.max()), -int(keys.min())) >> (62 - bits):
         keys = dense(keys)
@@ -162,7 +162,7 @@ def occurring(places: Ints, size: int) -> tuple[Ints, Ints]:
     """
     row = np.full(max(size, int(places.max(initial=-1)) + 1), -1)
     row[places] = np.arange(len(places))
-    there = np.flatnonzero(row[:size] >= 0)
+    there = (row[:size] >= 0).nonzero()[0]
     return there, row[there]
 
 
@@ -261,7 +261,7 @@ def group_ends(ordered: Ints) -> Ints:
     """
     new = firsts(ordered)
     ends: Ints = np.append(new.nonzero()[0][1:], len(ordered))
-    after: Ints = ends[np.cumsum(new) - 1]
+    after: Ints = ends[new.cumsum() - 1]
     return after
 
 
@@ -275,7 +275,7 @@ def pairs_within(left: Ints, right: Ints) -> tuple[Ints, Ints]:
     order = stable_order(right)
     size = int(max(left.max(initial=-1), right.max(initial=-1))) + 1
     counts = np.bincount(right, minlength=size)
-    begin, count = (np.cumsum(counts) - counts)[left], counts[left]
-    one = np.repeat(np.arange(len(left), dtype=np.int64), count)
-    within = np.arange(len(one), dtype=np.int64) - np.repeat(np.cumsum(count) - count, count)
-    return one, order[np.repeat(begin, count) + within]
+    begin, count = (counts.cumsum() - counts)[left], counts[left]
+    one = np.arange(len(left), dtype=np.int64).repeat(count)
+    within = np.arange(len(one), dtype=np.int64) - (count.cumsum() - count).repeat(count)
+    return one, order[begin.repeat(count) + within]

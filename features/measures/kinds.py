@@ -169,16 +169,18 @@ def _not_connected(known: Known) -> Answer:
 
 
 def _level_change(measure: schema.LevelChangeMeasure, connected: Connected) -> Reader:
-    levels = [(Level(c), LevelAhead(c), Level(c, measure.days_ago)) for c in ("licences", "arr")]
+    levels = {c: (Level(c), LevelAhead(c), Level(c, measure.days_ago)) for c in ("licences", "arr")}
+
+    def lowest_and_before(column: str, known: Known) -> tuple[Numbers, Numbers]:
+        now, ahead, then = levels[column]
+        return fmin(known.number(now), known.number(ahead)), known.number(then)  # the lowest of those known
 
     def read(known: Known) -> Answer:
-        (lowest, before), (lowest_value, before_value) = (
-            (fmin(known.number(now), known.number(ahead)), known.number(then))  # the lowest of those known
-            for now, ahead, then in levels
-        )
+        lowest, before = lowest_and_before("licences", known)
         usable = given(lowest) & given(before)
-        lowest = where(usable, lowest, lowest_value)
-        before = where(usable, before, before_value)
+        if not (known.size and holds_throughout(usable)):  # mostly so of one account
+            lowest_value, before_value = lowest_and_before("arr", known)
+            lowest, before = where(usable, lowest, lowest_value), where(usable, before, before_value)
         return answer_unless(
             divided(lowest, before) - 1.0,
             connected.without("contracts"),

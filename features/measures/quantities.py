@@ -219,7 +219,7 @@ class LastDebut(OfRows):
         plain = timely & (seen.occurred == settled[who])
         lasting = plain & ~disputed[who]
         answer = latest_so_far(scope, seen.account[lasting], seen.mask[lasting], seen.occurred[lasting])
-        some = np.flatnonzero((plain | earlier) & disputed[who])
+        some = ((plain | earlier) & disputed[who]).nonzero()[0]
         rows, cells = scope.expanded(seen.account[some], seen.mask[some])
         rows = some[rows]
         order = np.lexsort((seen.occurred[rows], who[rows], cells))
@@ -282,7 +282,7 @@ class Duration(OfRows):
         rows = scope.rows(self.table)
         end = rows.numbers[self.ended]
         mask = rows.known & scope.calendar.below(end + self.window_days * SECONDS_A_DAY)
-        chosen = np.flatnonzero(rows.matching(self.chosen) & (mask != 0))
+        chosen = (rows.matching(self.chosen) & (mask != 0)).nonzero()[0]
         row, cells = scope.expanded(rows.account[chosen], mask[chosen])
         row = chosen[row]
         reached = np.fmin(end[row], scope.seconds[cells])
@@ -338,7 +338,7 @@ class Answers(OfRows):
         """Rows by respondent and in order of time, the respondents, and the dates in whose window each counts."""
         rows = scope.rows(self.table)
         mask = rows.known & scope.calendar.within(rows.occurred, self.window_days)
-        some = np.flatnonzero(rows.matching(self.chosen) & ~np.isnan(rows.numbers[self.column]) & (mask != 0))
+        some = (rows.matching(self.chosen) & ~np.isnan(rows.numbers[self.column]) & (mask != 0)).nonzero()[0]
         who = numbered([rows.account[some], rows.codes(self.by)[some] + 1])
         order = oldest_first(rows, some, who)
         return some[order], who[order], mask[some[order]]
@@ -346,7 +346,7 @@ class Answers(OfRows):
 
 def _means(scope: Scope, account: Ints, mask: Masks, values: Floats) -> Floats:
     """Shape (cells,): the mean value of the rows that count; NaN without any."""
-    order = np.argsort(values)  # added up in one order, whoever answered first
+    order = values.argsort()  # added up in one order, whoever answered first
     row, cells = scope.expanded(account[order], mask[order])
     with np.errstate(invalid="ignore"):
         return sums(cells, values[order[row]], scope.cells) / sums(cells, None, scope.cells)  # 0 / 0: nobody
@@ -371,7 +371,7 @@ class ActiveBlocks(OfRows):
     def numbers(self, scope: Scope) -> Floats:
         """The last row differs from date to date, so the rows are expanded to dates first."""
         rows = scope.rows(self.table)
-        chosen = np.flatnonzero(rows.matching(self.chosen) & (rows.known != 0))
+        chosen = (rows.matching(self.chosen) & (rows.known != 0)).nonzero()[0]
         row, cells = scope.expanded(rows.account[chosen], rows.known[chosen])
         occurred = rows.occurred[chosen[row]]
         last = largest(cells, occurred, scope.cells)
@@ -400,28 +400,25 @@ class Rating(Spec):
 
     def numbers(self, scope: Scope) -> Floats:
         """The latest by day of assessment."""
-        rows = scope.rows("assessments")
-        factors = rows.texts["factor"].values
-        answer = np.full(scope.cells, np.nan)
-        if self.factor in factors:
-            row, cells, begins = scope.kept("latest ratings", _latest_ratings)
-            code = factors.index(self.factor)
-            own = slice(begins[code], begins[code + 1])
-            answer[cells[own]] = (rows.numbers["rating"] if self.number == "rating" else rows.occurred)[row[own]]
-        return answer
+        factors = scope.rows("assessments").texts["factor"].values
+        place = factors.index(self.factor) if self.factor in factors else -1
+        latest: Floats = scope.kept("latest ratings", _latest_ratings)[self.number][place]
+        return latest
 
 
-def _latest_ratings(scope: Scope) -> tuple[Ints, Ints, Ints]:
-    """Row and cell of each factor's latest ratings, factor by factor; and where each factor's begin."""
+def _latest_ratings(scope: Scope) -> dict[str, Floats]:
+    """Shape (factors + 1, cells): each factor's latest ratings, and when they were made; the last has none."""
     rows = scope.rows("assessments")
-    codes, factors = rows.codes("factor"), len(rows.texts["factor"].values)
+    codes = rows.codes("factor")
     some = ((rows.known != 0) & (codes >= 0)).nonzero()[0]
     which = numbered([codes[some], rows.account[some]])
     order = oldest_first(rows, some, which)
     some, which = some[order], which[order]
     place, cells = scope.expanded(rows.account[some], last_in_group(which, rows.known[some]))
     row = some[place]
-    return row, cells, np.searchsorted(codes[row], np.arange(factors + 1))
+    ratings, moments = np.full((2, len(rows.texts["factor"].values) + 1, scope.cells), np.nan)
+    ratings[codes[row], cells], moments[codes[row], cells] = rows.numbers["rating"][row], rows.occurred[row]
+    return {"rating": ratings, "at": moments}
 
 
 @dataclass(frozen=True, eq=False)
