@@ -229,22 +229,33 @@ class _Part:
     @cached_property
     def filters(self) -> list[tuple[str, int, int]]:
         """Each filter's text, the column that holds it, and its bit."""
-        return [(told(one), *divmod(place, FILTERS_A_COLUMN)) for place, one in enumerate(self.asked.filters)]
+        places = enumerate(self.asked.filters)
+        return [(told(one), place // FILTERS_A_COLUMN, 1 << place % FILTERS_A_COLUMN) for place, one in places]
+
+    @cached_property
+    def masks(self) -> int:
+        """How many columns the filters take."""
+        return -(-len(self.asked.filters) // FILTERS_A_COLUMN)
 
     def in_columns(self, place: int, masks: int, numbers: int, texts: int) -> ir.Table:
-        """Put the rows into columns that all parts have."""
+        """Put the rows into columns that all parts have.
+
+        Of one type in all parts, also where there is nothing (of no text, PostgreSQL makes a varchar): else its
+        plan has a step for each union of two, and most rows go through five of them.
+        """
         columns: dict[str, ir.Value] = {"account_id": self.rows.a, "part": ibis.literal(place, type="int32")}
         for number in range(masks):
             filters = [f"f{n}" for n in range(len(self.asked.filters))][FILTERS_A_COLUMN * number :]
             bits = [self.rows[name].cast("int64") * 2**bit for bit, name in enumerate(filters[:FILTERS_A_COLUMN])]
-            columns[f"m{number}"] = sum(bits, start=ibis.literal(0, type="int64"))
+            empty = ibis.literal(None, type="int64")
+            columns[f"m{number}"] = sum(bits, start=ibis.literal(0, type="int64")) if bits else empty
         for number in range(numbers):
             there = number < len(self.numbers)
             empty = ibis.literal(None, type="float64")
             columns[f"n{number}"] = _as_number(self.rows[self.numbers[number]]) if there else empty
         for number in range(texts):
             there = number < len(self.texts)
-            columns[f"s{number}"] = self.rows[self.texts[number]] if there else ibis.literal(None, type="string")
+            columns[f"s{number}"] = self.rows[self.texts[number]] if there else ibis.literal("", type="string")
         return self.rows.select(**columns)
 
 
@@ -255,7 +266,7 @@ class _Layout:
         parts = [_part(table, database.tables[table], asked) for table, asked in wants.items()]
         of_feeds = Columns(("table", "covered_from", "covered_to"), (), ordered=False)
         self._parts = [*parts, _part(FEEDS, database.feeds, of_feeds)]
-        self._masks = max(-(-len(part.asked.filters) // FILTERS_A_COLUMN) for part in self._parts)
+        self._masks = max(part.masks for part in self._parts)
         self._numbers = max(len(part.numbers) for part in self._parts)
         self._texts = max(len(part.texts) for part in self._parts)
         self._no_rows = {part.table: self._rows(part, ()) for part in self._parts}
@@ -279,12 +290,12 @@ class _Layout:
         first, last = 2 + self._masks, 2 + self._masks + self._numbers
         columns = list(zip(*fetched, strict=True)) if fetched else [()] * (last + self._texts)
         values = np.array(columns[first : first + len(part.numbers)], dtype=np.float64)  # None is NaN
-        masks = [np.array(column, dtype=np.int64) for column in columns[2:first]] if part.filters else []
+        masks = [np.array(column, dtype=np.int64) for column in columns[2 : 2 + part.masks]]
         of_numbers, of_texts = part.columns
         return TableRows(
             np.zeros(len(fetched), dtype=np.int64),
             {name: values[place] for name, place in part.moments},
-            {name: (masks[column] >> bit & 1) > 0 for name, column, bit in part.filters},
+            {name: (masks[column] & bit) != 0 for name, column, bit in part.filters},
             {name: values[place] for name, place in of_numbers},
             {name: _coded(columns[last + place]) for name, place in of_texts},
             ranks(columns[last + part.texts.index("row_key")]) if part.asked.ordered else _NO_KEYS,
