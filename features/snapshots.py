@@ -258,7 +258,7 @@ def _put(
 
 def assemble(readings: Readings, contract: FeatureContract, values: Floats, letters: Letters) -> None:
     """Put readings in the contract's order into `values` (n, k), NaN unknown, and their `letters` (n, k)."""
-    answers: dict[int, Answer] = {}
+    answers = [Answer(math.nan, KNOWN)] * len(contract.columns)
     for place, name in contract.places[Role.SIGNAL]:
         answers[place] = readings.signals[name]
     for place, name in contract.places[Role.FACTOR]:
@@ -274,11 +274,9 @@ def assemble(readings: Readings, contract: FeatureContract, values: Floats, lett
         readings.under_notice * 1.0, UnknownReason.NOT_CONNECTED
     )
     if len(values) == 1:  # plain numbers, put there at once
-        places = list(answers)
-        values[0, places] = [answer.values for answer in answers.values()]
-        letters[0, places] = [answer.letters for answer in answers.values()]
+        values[0], letters[0] = zip(*answers, strict=True)
     else:
-        for place, answer in answers.items():
+        for place, answer in enumerate(answers):
             values[:, place], letters[:, place] = answer.values, answer.letters
     place = contract.position[COVERAGE]
     answer = _or_unknown(coverage(contract, letters), UnknownReason.NOT_CONNECTED)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from features.catalogue import schema
 from features.measures.contacts import ContactState, PeopleNumber
@@ -15,8 +14,7 @@ from features.measures.quantities import Answers, AnswersNumber, Total
 from features.readings import UnknownReason
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """Shape (n,): where a condition holds; and letters, ``.`` where that can be told."""
 
     holds: Mask

@@ -264,7 +264,7 @@ def _ahead(known: Agreements, scope: Scope) -> tuple[Floats, Floats]:
     open_ = known.known & scope.calendar.until(known.last_day) & ~_followed(known, scope)
 
     def days_to(day: Floats) -> Floats:
-        row, cells = scope.expanded(known.account, np.where(np.isnan(day), 0, open_ & scope.calendar.until(day)))
+        row, cells = scope.expanded(known.account, where_so(open_ & scope.calendar.until(day), ~np.isnan(day)))
         return smallest(cells, day[row], scope.cells) - scope.day
 
     return days_to(known.notice_deadline), days_to(known.end)
