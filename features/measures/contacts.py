@@ -216,6 +216,8 @@ class ContactState(Spec):
         """By person: the dates at which a row brought a title that neither holds nor is held by the one before."""
         known, rows = held.known, held.rows
         before, after, mask, _ = followers(known.person[rows], known.begun[rows])
+        if not len(before):  # nobody had two roles or titles
+            return known.of_people(before, mask)
         old, new = known.title[rows[before]], known.title[rows[after]]
         row = rows[after]
         mask &= known.open[row] & known.calendar.until(known.begins[row] + self.window_days)  # counts from its end

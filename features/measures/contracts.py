@@ -166,9 +166,8 @@ class Offered(OfRows):
         own, dates = facts(scope).plan, len(scope.calendar)
         nothing = np.full(dates, np.nan)
         names = (*own.values, None)  # contracts that name no plan, of code -1, are one plan
-        of_plan = np.array([offered.get(name, nothing) for name in names]).ravel()
-        place = np.tile(np.arange(dates), scope.accounts)
-        answer = of_plan[own.codes % len(names) * dates + place]
+        of_plan = np.array([offered.get(name, nothing) for name in names])
+        answer = of_plan[own.codes.reshape(scope.accounts, dates), np.arange(dates)].ravel()
         held = facts(scope).in_force > 0
         return np.where(held & (answer > 0), answer, np.nan)
 

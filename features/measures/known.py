@@ -117,9 +117,10 @@ class Known:
     def window(self, table: str, window_days: int | None, until_days_ago: int = 0) -> Numbers:
         """Shape (n,): whether the window is covered, from service start on."""
         asked = (table, window_days, until_days_ago)
-        if asked not in self._windows:
-            self._windows[asked] = self._window(*asked)
-        return self._windows[asked]
+        found = self._windows.get(asked)
+        if found is None:
+            found = self._windows[asked] = self._window(*asked)
+        return found
 
     def _window(self, table: str, window_days: int | None, until_days_ago: int) -> Numbers:
         end = self.day - until_days_ago

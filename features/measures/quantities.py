@@ -70,7 +70,10 @@ class Total(OfAggregate):
         since = self.aggregate.by_known_since
         if since is None:
             return scope.total(self.demand)
-        return scope.added(settled(scope.rows(self.table), since).counted(self.demand))
+        rows = scope.rows(self.table)
+        if not rows.matching(self.chosen).any():
+            return np.zeros(scope.cells)
+        return scope.added(settled(rows, since).counted(self.demand))
 
 
 def settled(rows: RowFrame, since: KnownSince | None) -> RowFrame:
@@ -311,11 +314,13 @@ class Answers(OfRows):
 
     def numbers(self, scope: Scope) -> Floats:
         """Of each respondent the latest, as known on each date; nameless ones are one respondent."""
-        rows = scope.rows(self.table)
-        answer, by = rows.numbers[self.column], rows.codes(self.by)
         row, who, mask = scope.kept(
             ("answers", self.table, self.chosen, self.by, self.column, self.window_days), self._in_order
         )
+        if not len(row):
+            return np.full(scope.cells, np.nan)
+        rows = scope.rows(self.table)
+        answer, by = rows.numbers[self.column], rows.codes(self.by)
         if self.number == "change":
             before, after, pair, last = followers(who, mask)
             pair &= last[after]
