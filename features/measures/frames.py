@@ -287,6 +287,8 @@ class RowFrame:
 
     def totals(self, together: Together) -> Floats:
         """Shape (demands,): what :meth:`counted` of each demand adds up to, of one account on one date."""
+        if not len(self.account):
+            return np.zeros(len(together.demands))
         chosen = np.array([self._chosen(demand) for demand in together.alike])[together.like]
         inside = together.windows(self.calendar, self.occurred) & self.known & chosen
         totals: Floats = np.add.reduce(inside, axis=1, dtype=np.float64)

@@ -71,7 +71,7 @@ class Total(OfAggregate):
         if since is None:
             return scope.total(self.demand)
         rows = scope.rows(self.table)
-        if not rows.matching(self.chosen).any():
+        if not np.count_nonzero(rows.matching(self.chosen)):
             return np.zeros(scope.cells)
         return scope.added(settled(rows, since).counted(self.demand))
 

@@ -179,14 +179,15 @@ class Scope:
 
     def total(self, demand: Demand) -> Floats:
         """Shape (cells,): the amounts of a demand added up; 0 without any."""
+        found: Floats | None = self._kept.get(demand)
+        if found is not None:
+            return found
         alike = self.together.get(demand)
         if alike is None:
             return self.added(self.frame(demand.table).counted(demand))
-        if demand not in self._kept:
-            totals = self.rows(demand.table).totals(alike)
-            self._kept.update(zip(alike.demands, totals[:, None], strict=True))
-        found: Floats = self._kept[demand]
-        return found
+        totals = self.rows(demand.table).totals(alike)[:, None]
+        self._kept.update(zip(alike.demands, totals, strict=True))
+        return self.total(demand)
 
     def added(self, counted: Counted) -> Floats:
         """Shape (cells,): the amounts added up; 0 without any."""

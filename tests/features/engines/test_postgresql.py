@@ -82,6 +82,19 @@ def test_a_connection_closed_by_us_stays_closed(
     assert our_schemas(server) == []
 
 
+def test_an_account_s_rows_pass_through_no_step_between_table_and_answer(
+    tmp_path: Path, connection_of: Callable[[str], str]
+) -> None:
+    company = invented_company(2, test_now.ACCOUNTS, test_now.DATES)
+    with opened(company, tmp_path, connection_of("postgresql")) as one:
+        engine = one.database.engine
+        union = engine.ibis.compile(one.now()._layout.query())
+        asked = f"EXPLAIN SELECT * FROM ({union}) AS asked WHERE account_id = 'A001'"
+        plan = [line for (line,) in engine.connection.execute(asked).fetchall()]  # type: ignore[attr-defined]
+    assert plan[0].startswith("Append")
+    assert [line for line in plan if "Subquery" in line] == []
+
+
 # --- queries -----------------------------------------------------------------------------------------------
 
 
