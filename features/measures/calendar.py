@@ -73,8 +73,7 @@ class Calendar:
         self.seconds: Floats = np.array([(date - EPOCH).total_seconds() for date in dates])
         self.day: Floats = np.floor(self.seconds / SECONDS_A_DAY)
         self.time_of_day_seconds = int(self.seconds[0] - self.day[0] * SECONDS_A_DAY)
-        self._prefix: Masks = np.array([2**count - 1 for count in range(len(dates) + 1)], dtype=np.int64)
-        self.all = int(self._prefix[-1])
+        self.all = (1 << len(dates)) - 1
         self.one = len(dates) == 1
 
     def __len__(self) -> int:
@@ -111,7 +110,8 @@ class Calendar:
     def _before_day(self) -> npt.NDArray[np.int64]:
         """The dates before each day from the first date's on: looked up 4 times as fast as searched for."""
         days = np.arange(self.day[0], self.day[-1] + 2)
-        return self._prefix[np.searchsorted(self.day, days, side="left")]
+        prefix = np.array([2**count - 1 for count in range(len(self) + 1)], dtype=np.int64)
+        return prefix[np.searchsorted(self.day, days, side="left")]
 
     def known(self, since: Floats, until: Floats) -> Masks:
         """Return the dates at which rows count that are known from one moment until another."""

@@ -293,6 +293,8 @@ class RowFrame:
         inside = together.windows(self.calendar, self.occurred) & self.known & chosen
         totals: Floats = np.add.reduce(inside, axis=1, dtype=np.float64)
         for which, demand in together.looked_at:
+            if totals[which] == 0:
+                continue
             rows = inside[which]
             if demand.of == "distinct":
                 totals[which] = np.count_nonzero(firsts(np.sort(self._combinations(demand.columns)[rows])))
