@@ -218,8 +218,11 @@ def _fill(
         finally:
             free.put(own)
 
+    # The largest first: what of it takes one core alone, the others are made beside.
+    by_size = sorted(delivered, key=lambda table: delivered[table].size, reverse=True)
     with ThreadPoolExecutor(len(workshops)) as pool:
-        tables = dict(zip(delivered, pool.map(made, delivered.values()), strict=True))
+        in_turn = dict(zip(by_size, pool.map(lambda table: made(delivered[table]), by_size), strict=True))
+    tables = {table: in_turn[table] for table in delivered}
     taken = [each for one in tables.values() for each in one.taken]
     feeds.write_coverage(workshop, taken, said="feeds" in delivered)
     newest = {table: one.newest for table, one in tables.items()}
