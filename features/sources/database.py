@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
@@ -206,22 +206,13 @@ def _fill(
 ) -> tuple[dt.datetime, dict[str, int]]:
     """Make all tables and what is covered; return where the history ends, and how many rows tables have."""
     name_accounts(workshop, delivered["accounts"])
-    free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
-    workshops = workshop.beside()
-    for each in workshops:
-        free.put(each)
-
-    def made(one: Delivered) -> _Made:
-        own = free.get()
-        try:
-            return _make(own, one, truncated_at)
-        finally:
-            free.put(own)
-
-    with ThreadPoolExecutor(len(workshops)) as pool:
-        tables = dict(zip(delivered, pool.map(made, delivered.values()), strict=True))
-    taken = [each for one in tables.values() for each in one.taken]
-    feeds.write_coverage(workshop, taken, said="feeds" in delivered)
+    tables, since = dict[str, _Made](), None
+    if "feeds" in delivered:  # before the others, of which nothing need be taken that they say
+        tables["feeds"] = _make(workshop, delivered["feeds"], truncated_at, {})
+        since = feeds.said_since(workshop)
+    others = [one for table, one in delivered.items() if table not in tables]
+    tables |= _at_once(workshop, others, lambda own, one: _make(own, one, truncated_at, since or {}))
+    feeds.write_coverage(workshop, [each for table in delivered for each in tables[table].taken], since)
     newest = {table: one.newest for table, one in tables.items()}
     return _history_ends(sources, delivered, newest, truncated_at), {t: one.size for t, one in tables.items()}
 
@@ -235,21 +226,55 @@ class _Made:
     taken: Sequence[feeds.Taken]
 
 
-def _make(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None) -> _Made:
-    """Make a table of what is delivered."""
-    table, taken = one.table, list[feeds.Taken]()
+def _at_once(
+    workshop: Workshop, delivered: Iterable[Delivered], make: Callable[[Workshop, Delivered], _Made]
+) -> dict[str, _Made]:
+    """Make tables, as many at a time as there are workshops."""
+    free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
+    workshops = workshop.beside()
+    for each in workshops:
+        free.put(each)
+
+    def made(one: Delivered) -> tuple[str, _Made]:
+        own = free.get()
+        try:
+            return one.table, make(own, one)
+        finally:
+            free.put(own)
+
+    # The largest first: what of it takes one core alone, the others are made beside.
+    by_size = sorted(delivered, key=lambda one: one.size, reverse=True)
+    with ThreadPoolExecutor(len(workshops)) as pool:
+        return dict(pool.map(made, by_size))
+
+
+def _make(
+    workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None, since: Mapping[str, dt.datetime]
+) -> _Made:
+    """Make a table of what is delivered; `since`: from when on ``feeds`` say what is covered, by table."""
+    table = one.table
     workshop.store_known(one, workshop.by_row(one, kept_rows(one, truncated_at)), of_known_account(one))
-    seen = f"_seen_of_{table}"
-    workshop.gather(seen, table, lambda rows: f"SELECT max(recorded_at) AS newest, count(*) AS n FROM {rows}")
-    newest, size = workshop.row(f"SELECT max(newest), CAST(sum(n) AS BIGINT) FROM {sql.name(seen)}")
-    workshop.drop(seen)
+    oldest, newest, size = _seen(workshop, table)
     if not size:
         _refuse_if_there_are_rows(workshop, one)
     end_replaced_rows(workshop, table, content(one))
-    if one.contract.fed:
-        begins = one.source.begins
-        taken = feeds.taken_from_first_row(workshop, one) if begins is None else [feeds.Taken(table, begins)]
+    taken: Sequence[feeds.Taken] = []
+    if one.contract.fed and one.source.begins is not None:
+        taken = [feeds.Taken(table, one.source.begins)]
+    elif one.contract.fed and oldest is not None and oldest < since.get(table, feeds.NEVER):
+        taken = feeds.taken_from_first_row(workshop, one)
     return _Made(newest, size, taken)
+
+
+def _seen(workshop: Workshop, table: str) -> tuple[dt.datetime | None, dt.datetime | None, int]:
+    """Return when the first row of a table was known, when the newest was recorded, and how many there are."""
+    seen, columns = f"_seen_of_{table}", "min(known_from) AS oldest, max(recorded_at) AS newest, count(*) AS n"
+    workshop.gather(seen, table, lambda rows: f"SELECT {columns} FROM {rows}")
+    oldest, newest, size = workshop.row(
+        f"SELECT min(oldest), max(newest), CAST(sum(n) AS BIGINT) FROM {sql.name(seen)}"
+    )
+    workshop.drop(seen)
+    return oldest, newest, size
 
 
 def name_accounts(workshop: Workshop, accounts: Delivered) -> None:

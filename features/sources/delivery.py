@@ -45,6 +45,8 @@ class Delivered:
         Every column of the file or query with DuckDB's name of its type.
     raw_name
         For each column of the contract (and ``recorded_at``) that is there: its name in the file.
+    size
+        About how many rows there are, told without reading them.
     """
 
     table: str
@@ -53,6 +55,7 @@ class Delivered:
     relation: str
     raw_types: Mapping[str, str]
     raw_name: Mapping[str, str]
+    size: int
 
     @property
     def dated(self) -> bool:
@@ -120,14 +123,15 @@ def deliver(session: Session, sources: Sources, table: str) -> Delivered:
             select = session.delivered_by_query(source.query.strip().rstrip(";"), table)
         else:
             select = _select_of_files(sources.folder, table, source)
-        raw_types = session.view(relation, select)
+        raw_types, size = session.view(relation, select), session.about(relation)
     except _duckdb_error() as error:
         what = "the query" if source.query is not None else source.path
         said = f"{table}: {what} cannot be read: {first_lines(error)}"
         raise TableError(csv_sentence(sources, [table]) or said) from None
     if list(raw_types) == ["column0"] and (sentence := csv_sentence(sources, [table])):
         raise TableError(sentence)  # of an empty file DuckDB makes a table without rows
-    return Delivered(table, contract, source, relation, raw_types, _raw_names(contract, source, raw_types))
+    raw_names = _raw_names(contract, source, raw_types)
+    return Delivered(table, contract, source, relation, raw_types, raw_names, size)
 
 
 def csv_sentence(sources: Sources, tables: Iterable[str]) -> str | None:

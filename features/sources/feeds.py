@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,12 @@ def taken_from_first_row(workshop: Workshop, delivered: Delivered) -> list[Taken
     return [Taken(delivered.table, first, known_from, until) for known_from, until, first in spells]
 
 
-def write_coverage(workshop: Workshop, taken: Sequence[Taken], *, said: bool) -> None:
+def said_since(workshop: Workshop) -> dict[str, dt.datetime]:
+    """Return from when on the company's ``feeds``, of which there is the table, say what is covered of a table."""
+    return dict(workshop.rows('SELECT "table", min(known_from) FROM feeds GROUP BY "table"'))
+
+
+def write_coverage(workshop: Workshop, taken: Sequence[Taken], since: Mapping[str, dt.datetime] | None) -> None:
     """Write down what is covered: what the company's ``feeds`` say, and until they say it, what is taken.
 
     Parameters
@@ -62,11 +67,11 @@ def write_coverage(workshop: Workshop, taken: Sequence[Taken], *, said: bool) ->
         Where the table :data:`COVERAGE` is made.
     taken
         What is taken to be covered.
-    said
-        Whether there is a table ``feeds``, with its versions.
+    since
+        From when on ``feeds`` say it, by table; None: there is no such table.
     """
-    since = dict(workshop.rows('SELECT "table", min(known_from) FROM feeds GROUP BY "table"')) if said else {}
-    ends = [(one, min(one.known_until, since.get(one.table, NEVER))) for one in taken]
+    said = since or {}
+    ends = [(one, min(one.known_until, said.get(one.table, NEVER))) for one in taken]
     rows = [(one, until) for one, until in ends if one.known_from < until]
     workshop.put(
         _TAKEN,
@@ -82,7 +87,7 @@ def write_coverage(workshop: Workshop, taken: Sequence[Taken], *, said: bool) ->
         ),
     )
     columns = '"table", account_id, covered_from, covered_to, known_from, known_until'
-    parts = [f"SELECT {columns} FROM {source}" for source in (_TAKEN, *(["feeds"] if said else []))]
+    parts = [f"SELECT {columns} FROM {source}" for source in (_TAKEN, *([] if since is None else ["feeds"]))]
     workshop.store(COVERAGE, " UNION ALL ".join(parts))
     workshop.drop(_TAKEN)
 

@@ -199,6 +199,11 @@ class Session:
         self.connection.execute(f"CREATE OR REPLACE VIEW {relation} AS {select}")
         return {row[0]: row[1] for row in self.rows(f"DESCRIBE {relation}")}
 
+    def about(self, relation: str) -> int:
+        """Return about how many rows there are, without reading them."""
+        plan = json.loads(self.rows(f"EXPLAIN (FORMAT json) SELECT * FROM {relation}")[0][1])
+        return int(plan[0]["extra_info"].get("Estimated Cardinality", 0))
+
     def by_row(self, delivered: Delivered, select: str) -> str:  # noqa: ARG002 - where it lies is in the select
         """Return a relation for the result of a select that looks at one delivered row at a time."""
         return f"({select})"
@@ -221,7 +226,7 @@ class Session:
 
     def store_known(self, delivered: Delivered, rows: str, known: str) -> None:
         """Make a table of the rows of known accounts; in files, where memory is too small for them."""
-        name, size, layout = delivered.table, self._about(delivered.relation), layout_of(delivered)
+        name, size, layout = delivered.table, delivered.size, layout_of(delivered)
         if not layout.placed:
             rows = f"(SELECT * FROM {rows} AS kept WHERE {known})"
         if layout.placed and size * BYTES_A_STORED_ROW >= self._memory:
@@ -259,11 +264,6 @@ class Session:
             ) from None
         self._spools[name] = files
         self._read(name, files.rows())
-
-    def _about(self, relation: str) -> int:
-        """Return about how many rows there are, without reading them."""
-        plan = json.loads(self.rows(f"EXPLAIN (FORMAT json) SELECT * FROM {relation}")[0][1])
-        return int(plan[0]["extra_info"].get("Estimated Cardinality", 0))
 
     def read_all_accounts(self) -> None:
         """Have this connection read the rows of all accounts in tables that lie in files."""
