@@ -103,6 +103,7 @@ def in_files(one: Written, tallies: dict[str, Tally]) -> None:
         patch.setattr("features.sources.spool.ROWS_A_BATCH", 50)
         patch.setattr("features.sources.spool.ROWS_A_WRITE", 20)
         patch.setattr("features.measures.engine.PAIRS_A_PASS", 200)
+        patch.setattr("features.measures.engine.BYTES_A_ROW_FETCHED", 10**7)
         with one.database as database:
             for way, tally in tallies.items():
                 ours = one.vectors(database, one.sample.pairs, way)
