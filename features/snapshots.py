@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import ibis
@@ -22,7 +23,7 @@ from features.errors import ContractMismatchError
 from features.measures import service
 from features.measures.calendar import MOST_DATES, Calendar, Ints
 from features.measures.elementwise import Numbers, isnan, where
-from features.measures.engine import Asked, Readings
+from features.measures.engine import Asked, Lot, Readings
 from features.measures.frames import Texts
 from features.measures.known import Answer
 from features.measures.letters import KNOWN, Letters, as_text, letter
@@ -97,7 +98,7 @@ def accounts_in_force(database: Database, catalogue: Catalogue, as_of: Sequence[
 
 def _in_force(asked: Asked, calendar: Calendar) -> pa.Table:
     ids = asked.known_accounts(Queries(asked.database))
-    scope = asked.scope(calendar, ids, asked.wants_of_service)
+    scope = asked.service_of(calendar, ids)
     found = np.flatnonzero(service.in_service(scope))
     dates = pa.array(calendar.dates, pa.timestamp("s"))
     return pa.table(
@@ -148,27 +149,36 @@ def build_vectors(
     accounts, account = numbered_ids(grid["account_id"])
     as_of = grid["as_of"].cast(pa.timestamp("s")).to_numpy().astype("datetime64[s]")
     size, width = grid.num_rows, len(contract.columns)
-    values = np.full((size, width), np.nan, order="F")  # filled, and read, column by column
-    letters = np.full((size, width), letter(UnknownReason.NOT_CONNECTED), order="F")
-    turn = database.turn
+    values = np.empty((size, width), order="F")  # filled, and read, column by column
+    letters = np.empty((size, width), dtype=KNOWN.dtype, order="F")
 
     def in_common(calendar: Calendar) -> Scope:
-        with turn:
+        with database.turn:
             return asked.everyone(calendar)
 
-    def read(part: _Part, everyone: Future[Scope]) -> int:
-        with turn:
-            work = asked.work(part.calendar, part.accounts, part.account, part.place, everyone.result)
+    def read(part: _Part, lot: Lot, everyone: Future[Scope]) -> int:
+        own = lot.among(part.first, part.size)
+        work = asked.work(part.calendar, own, part.account, part.place, everyone.result)
         _put(work.readings(), contract, values, letters, part.rows)
         return len(part.rows)
+
+    def under_way(pool: ThreadPoolExecutor) -> Iterator[list[Future[int]]]:
+        """Have one lot fetched ahead of the passes."""
+        for calendar, among in _calendars(as_of):
+            lots = list(_lots(calendar, asked.sizes(len(accounts), len(among)), account, as_of, among))
+            fetched = pool.submit(asked.lot, accounts.slice(*lots[0].accounts))
+            everyone = pool.submit(in_common, calendar)
+            for lot, following in zip_longest(lots, lots[1:]):
+                rows = fetched.result()
+                if following is not None:
+                    fetched = pool.submit(asked.lot, accounts.slice(*following.accounts))
+                yield [pool.submit(read, part, rows, everyone) for part in lot.parts]
 
     done = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            for calendar, among in _calendars(as_of):
-                everyone = pool.submit(in_common, calendar)
-                parts = _parts(calendar, asked.parts(len(accounts), len(among)), accounts, account, as_of, among)
-                for read_part in as_completed([pool.submit(read, part, everyone) for part in parts]):
+            for passes in _one_late(under_way(pool)):
+                for read_part in as_completed(passes):
                     done += read_part.result()
                     if progress is not None:
                         progress(done, size)
@@ -214,33 +224,58 @@ def _calendars(as_of: npt.NDArray[np.datetime64]) -> Iterator[tuple[Calendar, np
             yield calendar, alike[(of_row >= first) & (of_row < first + MOST_DATES)]
 
 
+def _one_late(groups: Iterator[list[Future[int]]]) -> Iterator[list[Future[int]]]:
+    """Give each group when the next one is under way too."""
+    before: list[Future[int]] = []
+    for group in groups:
+        yield before
+        before = group
+    yield before
+
+
 @dataclass(frozen=True)
 class _Part:
-    """Pairs of some accounts at the dates of a calendar: `account`, `place` and the grid's `rows`, one each."""
+    """Pairs of some of a lot's accounts at the dates of a calendar.
+
+    The accounts are `size` from the `first` on; `account`, `place` and the grid's `rows` are one a pair.
+    """
 
     calendar: Calendar
-    accounts: pa.Array
+    first: int
+    size: int
     account: Ints
     place: Ints
     rows: npt.NDArray[np.intp]
 
 
-def _parts(
+@dataclass(frozen=True)
+class _Lot:
+    """Accounts whose rows are fetched at once (from which on, how many), and the parts that they are cut into."""
+
+    accounts: tuple[int, int]
+    parts: list[_Part]
+
+
+def _lots(
     calendar: Calendar,
-    parts: int,
-    accounts: pa.Array,
+    sizes: tuple[int, int],
     account: Ints,
     as_of: npt.NDArray[np.datetime64],
     among: npt.NDArray[np.intp],
-) -> Iterator[_Part]:
-    """Cut the rows `among` a grid's into parts of some accounts each."""
-    size = -(-len(accounts) // parts)
+) -> Iterator[_Lot]:
+    """Cut the rows `among` a grid's into lots, and those into parts, of some accounts each."""
+    of_lot, of_part = sizes
     dates = np.array(calendar.dates, "datetime64[s]")
-    for first in range(0, len(accounts), size):
-        rows = among[(account[among] >= first) & (account[among] < first + size)]
-        if len(rows):
-            place = np.searchsorted(dates, as_of[rows])
-            yield _Part(calendar, accounts.slice(first, size), account[rows] - first, place, rows)
+    of_rows = account[among] // of_part
+    for first in range(0, int(account[among].max()) + 1, of_lot):
+        parts = []
+        for part in range(first, first + of_lot, of_part):
+            rows = among[of_rows == part // of_part]
+            if len(rows):
+                place = np.searchsorted(dates, as_of[rows])
+                parts.append(_Part(calendar, part - first, of_part, account[rows] - part, place, rows))
+        if parts:
+            yield _Lot((first, of_lot), parts)
 
 
 def _put(
@@ -251,7 +286,7 @@ def _put(
     if last - first == len(rows) - 1 and (np.diff(rows) == 1).all():
         assemble(readings, contract, values[first : last + 1], letters[first : last + 1])
         return
-    part = np.full((len(rows), values.shape[1]), np.nan), np.full((len(rows), values.shape[1]), KNOWN)
+    part = np.empty((len(rows), values.shape[1])), np.empty((len(rows), values.shape[1]), dtype=KNOWN.dtype)
     assemble(readings, contract, *part)
     values[rows], letters[rows] = part
 

@@ -22,8 +22,17 @@ from features.measures import kinds, service
 from features.measures.calendar import SECONDS_A_DAY, Calendar, Floats, Ints
 from features.measures.coverage import Coverage
 from features.measures.elementwise import Numbers, floor, isnan, where
-from features.measures.feeds import covered_by, fetched_feeds
-from features.measures.fetching import ACCOUNTS, Fetched, Wanted, by_table, parts
+from features.measures.feeds import FeedRows, covered_by, fetched_feeds
+from features.measures.fetching import (
+    ACCOUNTS,
+    BYTES_A_ROW_AT_WORK,
+    BYTES_A_ROW_FETCHED,
+    Fetched,
+    OfEveryone,
+    by_table,
+    fetch,
+    parts,
+)
 from features.measures.frames import Demand, Frame, Texts, Together
 from features.measures.known import Answer, Connected, Known, answer_unless
 from features.measures.letters import KNOWN, letter
@@ -131,16 +140,14 @@ class Asked:
 
         return queries.fetch("all accounts", ids)["account_id"].combine_chunks().sort()
 
-    def scope(self, calendar: Calendar, accounts: pa.Array, wants: Mapping[str, Wanted] | None = None) -> Scope:
-        """Return the scope of some accounts, with all rows that are wanted of them (or some, by `wants`)."""
-        wanted = self.wants if wants is None else wants
-        return self._scope(
-            calendar, accounts, Fetched(Queries(self.database), self.database, calendar, accounts, wanted)
-        )
+    def service_of(self, calendar: Calendar, accounts: pa.Array) -> Scope:
+        """Return the scope of some accounts with the rows that tell of their service alone."""
+        fetched = fetch(Queries(self.database), self.database, accounts, self.wants_of_service)()
+        return self._scope(calendar, len(accounts), fetched.frames(calendar))
 
-    def _scope(self, calendar: Calendar, accounts: pa.Array, frames: Frames) -> Scope:
+    def _scope(self, calendar: Calendar, accounts: int, frames: Frames) -> Scope:
         grace_days = self.definitions.lapse_grace_days
-        return Scope(calendar, len(accounts), grace_days, self.connected.tables, frames)
+        return Scope(calendar, accounts, grace_days, self.connected.tables, frames)
 
     def everyone(self, calendar: Calendar) -> Scope:
         """Return what everyone has in common: the scope of all accounts, with its reference values alone.
@@ -151,24 +158,48 @@ class Asked:
         if self._last_everyone is not None and self._last_everyone.calendar.dates == midnights.dates:
             return self._last_everyone
         accounts = self.known_accounts(queries)
-        frames = Fetched(queries, self.database, midnights, accounts, self.wants_of_everyone, of_everyone=True)
-        scope = self._scope(midnights, accounts, frames)
+        frames = OfEveryone(queries, self.database, midnights, accounts, self.wants_of_everyone)
+        scope = self._scope(midnights, len(accounts), frames)
         answers: dict[Hashable, Any] = {one: one.of_everyone(scope) for one in self.references}
         self._last_everyone = replace(scope, frames=_NoFrames(), _kept=answers)
         return self._last_everyone
 
-    def parts(self, accounts: int, pairs: int) -> int:
-        """Return into how many passes so many accounts and pairs are cut."""
-        return max(math.ceil(pairs / PAIRS_A_PASS), parts(self.database, self.wants, accounts))
+    def sizes(self, accounts: int, pairs: int) -> tuple[int, int]:
+        """Return of how many accounts a lot and a pass are, where there are so many accounts and pairs."""
+        at_work, fetched = (
+            parts(self.database, self.wants, accounts, size) for size in (BYTES_A_ROW_AT_WORK, BYTES_A_ROW_FETCHED)
+        )
+        passes = max(math.ceil(pairs / PAIRS_A_PASS), at_work)
+        of_pass = -(-accounts // passes)
+        return of_pass * max(passes // fetched, 1), of_pass
+
+    def lot(self, accounts: pa.Array) -> Lot:
+        """Fetch all rows of some accounts, in turn."""
+        with self.database.turn:
+            queries = Queries(self.database)
+            rows = fetch(queries, self.database, accounts, self.wants)
+            feeds = fetched_feeds(queries, self.database.feeds, accounts)
+        return Lot(rows(), feeds)
 
     def work(
-        self, calendar: Calendar, accounts: pa.Array, account: Ints, place: Ints, everyone: Callable[[], Scope]
+        self, calendar: Calendar, lot: Lot, account: Ints, place: Ints, everyone: Callable[[], Scope]
     ) -> Pass:
-        """Return the pass of some accounts, with all rows of them; see :class:`Pass`."""
-        scope = replace(self.scope(calendar, accounts), everyone_else=everyone)
-        feeds = fetched_feeds(Queries(self.database), self.database.feeds, accounts)
-        tables = self.connected.tables
+        """Return the pass of a lot's accounts; see :class:`Pass`."""
+        scope = replace(self._scope(calendar, lot.rows.size, lot.rows.frames(calendar)), everyone_else=everyone)
+        tables, feeds = self.connected.tables, lot.feeds
         return Pass(self, scope, account, place, lambda: covered_by(feeds, tables, calendar, account, place))
+
+
+@dataclass(frozen=True)
+class Lot:
+    """What is fetched of some accounts at once: several passes', since a query takes as long for those of one."""
+
+    rows: Fetched
+    feeds: FeedRows
+
+    def among(self, first: int, size: int) -> Lot:
+        """Return what is there of so many accounts from the `first` on."""
+        return Lot(self.rows.among(first, size), self.feeds.among(first, size))
 
 
 class _NoFrames:

@@ -33,6 +33,19 @@ class FeedRows:
     known_from: Floats
     known_until: Floats
 
+    def among(self, first: int, size: int) -> FeedRows:
+        """Return those of all accounts, and of so many from the `first` on, which are numbered anew."""
+        rows = np.flatnonzero((self.account < 0) | ((self.account >= first) & (self.account < first + size)))
+        account = self.account[rows]
+        return FeedRows(
+            np.where(account < 0, account, account - first),
+            self.table.take(rows),
+            self.first[rows],
+            self.after[rows],
+            self.known_from[rows],
+            self.known_until[rows],
+        )
+
     def known(self, calendar: Calendar) -> Masks:
         """Return the dates at which each row counts."""
         return calendar.below(self.known_until) & ~calendar.below(self.known_from)

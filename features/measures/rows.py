@@ -89,6 +89,19 @@ class TableRows:
     texts: Mapping[str, Texts]
     key_rank: Ints
 
+    def among(self, first: int, size: int) -> TableRows:
+        """Return the rows of so many accounts from the `first` on, which are numbered anew."""
+        number = self.account - first
+        rows = np.flatnonzero((number >= 0) & (number < size))
+        return TableRows(
+            number[rows],
+            {name: values[rows] for name, values in self.moments.items()},
+            {chosen: match[rows] for chosen, match in self.matches.items()},
+            {name: values[rows] for name, values in self.numbers.items()},
+            {name: texts.take(rows) for name, texts in self.texts.items()},
+            self.key_rank[rows] if len(self.key_rank) else self.key_rank,
+        )
+
     def frame(self, calendar: Calendar, account_known: Masks | None) -> RowFrame:
         """Return them with their dates; one of an account counts only once the account itself is known."""
         moments, account = self.moments, self.account

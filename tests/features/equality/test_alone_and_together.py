@@ -84,10 +84,11 @@ def in_parts(one: Written, tallies: dict[str, Tally], rng: random.Random) -> Non
 
 
 def in_passes(one: Written, tallies: dict[str, Tally]) -> None:
-    """As a company of a million pairs is read: some accounts after the others."""
+    """As a company of a million pairs is read: some accounts after the others, fetched in several lots."""
     with one.database as database, pytest.MonkeyPatch.context() as patch:
         of_all = {way: one.vectors(database, one.sample.pairs, way) for way in tallies}
-        patch.setattr("features.measures.engine.PAIRS_A_PASS", 40)
+        patch.setattr("features.measures.engine.PAIRS_A_PASS", 4)
+        patch.setattr("features.measures.engine.BYTES_A_ROW_FETCHED", 4 * 10**6)
         for way, tally in tallies.items():
             passes = one.vectors(database, one.sample.pairs, way)
             tally.add(passes, differing(passes, of_all[way]))
@@ -102,7 +103,8 @@ def in_files(one: Written, tallies: dict[str, Tally]) -> None:
         patch.setattr("features.sources.spool.ROWS_A_RANGE", 100)
         patch.setattr("features.sources.spool.ROWS_A_BATCH", 50)
         patch.setattr("features.sources.spool.ROWS_A_WRITE", 20)
-        patch.setattr("features.measures.engine.PAIRS_A_PASS", 200)
+        patch.setattr("features.measures.engine.PAIRS_A_PASS", 10)
+        patch.setattr("features.measures.engine.BYTES_A_ROW_FETCHED", 10**7)
         with one.database as database:
             for way, tally in tallies.items():
                 ours = one.vectors(database, one.sample.pairs, way)
