@@ -3,7 +3,7 @@
 ::
 
     booster.txt       the LightGBM model
-    calibration.json  a, b, the base rate, the horizon, and what leads from it to other horizons
+    calibration.json  a, b, the booster's start, the base rate, the horizon, and what leads from it to others
     scorecard.json    refitted weights, and the policy that they were fitted under
     blend.json        kappa, churned accounts, median coverage, recipe of the interval
     contract.json     the vectors' columns, what stands for unknown in the booster, and whose tables they were
@@ -36,11 +36,12 @@ from models.calibration import Platt
 from models.design import Medians
 from models.hazard import Hazard
 from models.scorecard import Scorecard
+from models.start import Start
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
 
-FORMAT = 2
+FORMAT = 3
 SUMS = "SHA256SUMS"
 FILES = (
     "blend.json",
@@ -63,8 +64,8 @@ class Bundle:
     ----------
     booster_text
         From :func:`models.booster.booster_text`.
-    platt, scorecard, blend
-        Calibration, refitted rules, and how both are blended.
+    start, platt, scorecard, blend
+        What the booster adds to, its calibration, refitted rules, and how both are blended.
     contract, medians
         The vectors that it reads, and what stands for unknown in the booster.
     hazard
@@ -81,6 +82,7 @@ class Bundle:
     """
 
     booster_text: str
+    start: Start
     platt: Platt
     scorecard: Scorecard
     blend: Blend
@@ -120,6 +122,7 @@ class Bundle:
                     "a": self.platt.a,
                     "b": self.platt.b,
                     "base_rate": self.base_rate,
+                    "start": asdict(self.start),
                     "hazard": asdict(self.hazard),
                 }
             ),
@@ -268,6 +271,7 @@ def load_bundle(folder: Path, *, trusted: bool = False, version: str | None = No
     calibration = _read(folder, "calibration.json", text, json.loads)
     bundle = Bundle(
         booster_text=text["booster.txt"],
+        start=_read(folder, "calibration.json", text, lambda _: Start(**calibration["start"])),
         platt=_read(folder, "calibration.json", text, lambda _: Platt(calibration["a"], calibration["b"])),
         scorecard=_read(folder, "scorecard.json", text, Scorecard.from_json),
         blend=_read(folder, "blend.json", text, _blend),

@@ -2,9 +2,10 @@
 
 With w the model's weight, s the scorecard, f the booster and a, b the calibration:
 
-* log-odds z = w · (a + b · (s + f)) + (1 - w) · s;
-* base = w · (a + b · (s₀ + f₀)) + (1 - w) · s₀, which depends on w alone: no sum can be made to fit;
-* contribution_i = (w · b + 1 - w) · s_i + w · b · f_i, and Σ contribution_i = z - base.
+* start t = c · s + (1 - c) · level, with c the share of the scorecard that the booster starts from;
+* log-odds z = w · (a + b · (t + f)) + (1 - w) · s;
+* base = w · (a + b · (t₀ + f₀)) + (1 - w) · s₀, which depends on w alone: no sum can be made to fit;
+* contribution_i = (w · b · c + 1 - w) · s_i + w · b · f_i, and Σ contribution_i = z - base.
 
 z and base are held within ±15, and the contributions are scaled to the difference that is left.
 """
@@ -68,7 +69,7 @@ def log_odds(vectors: Vectors, judgements: Judgements, scorecard: Scorecard, bun
         half = half_width(None, weight, rules, rules, unseen)
         return LogOdds(judgements, rules, None, weight, rules, half, None)
     design = design_matrix(vectors, bundle.medians)
-    model = bundle.platt(rules + margin(bundle.booster, design.X))
+    model = bundle.platt(bundle.start(rules) + margin(bundle.booster, design.X))
     weight = bundle.blend.model_weight(judgements.coverage, model, rules)
     total = weight * model + (1.0 - weight) * rules
     half = half_width(bundle.blend, weight, model, rules, unseen)
@@ -100,18 +101,19 @@ def parts(
         slope = bundle.platt.b
         added = contributions(bundle.booster, answers.design.X)[:, :-1]
         owned = by_owner(added, answers.design.owner, len(vectors.contract.columns))
-        columns = (weight * slope + 1.0 - weight) * columns + weight * slope * owned
-        combination = (answers.weight * slope + 1.0 - answers.weight) * combination
+        of_rules = answers.weight * slope * bundle.start.share + 1.0 - answers.weight
+        columns = of_rules[:, None] * columns + weight * slope * owned
+        combination = of_rules * combination
     scale = _scale(answers, _base(answers.weight, scorecard, bundle))
     return columns * scale[:, None], combination * scale
 
 
 def _base(weight: Floats, scorecard: Scorecard, bundle: Bundle | None) -> Floats:
-    start = scorecard.intercept
+    rules: Floats = np.full(len(weight), scorecard.intercept)
     if bundle is None:
-        return np.full(len(weight), start)
-    model = bundle.platt.a + bundle.platt.b * (start + bundle.expected_margin)
-    return weight * model + (1.0 - weight) * start
+        return rules
+    model = bundle.platt(bundle.start(rules) + bundle.expected_margin)
+    return weight * model + (1.0 - weight) * rules
 
 
 def _scale(answers: LogOdds, base: Floats) -> Floats:

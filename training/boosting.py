@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from features.vectors import Floats
 from models.design import DesignMatrix
 from training.recipe import BoosterRecipe
 
-BINS = 63  # edges of a histogram; 15 lost 0.004 of AUC at 420 churned accounts
+BINS = 255  # edges of a histogram; 15 lost 0.004 of AUC at 420 churned accounts
 # A plan or region has to show more than LightGBM asks by itself (0.001 of AUC at 420 churned accounts).
 CATEGORIES = {"cat_l2": 200.0, "cat_smooth": 100.0, "min_data_per_group": 300}
 
@@ -52,7 +54,7 @@ def fit_booster(
     churned
         Shape (n,): 1 or 0.
     start
-        Shape (n,): log-odds of the refitted scorecard.
+        Shape (n,): log-odds to add to.
     recipe, seed
         The parameters.
     rounds
@@ -102,13 +104,46 @@ def fit_with_losses(
     return booster, np.r_[losses, np.full(recipe.max_rounds + 1 - len(losses), losses[-1])]
 
 
-def best_rounds(losses: Floats) -> int:
-    """Return the number of trees with the least loss, at least one.
+def share_of_rounds(churned_accounts: float, of_all: float) -> float:
+    """Return the share of all trees that a fold takes, which learnt from some of the churned accounts.
 
-    >>> best_rounds(np.array([3.0, 2.0, 1.0, 1.5]))
-    2
+    More churned accounts bear more trees, about by the square root: in folds of `saasguard` with 125, 236, 466 and
+    617 of them the best numbers were 45, 68, 92 and 108.
+
+    >>> share_of_rounds(25, 100)
+    0.5
     """
-    return max(1, int(np.argmin(losses)))
+    return math.sqrt(churned_accounts / of_all)
+
+
+def rounds_of(share: float, rounds: int) -> int:
+    """Return the trees of a fold that takes a share of them; at least one."""
+    return max(1, round(share * rounds))
+
+
+def best_rounds(losses: Sequence[Floats], shares: Sequence[float]) -> int:
+    """Return the number of trees with which folds together have the least loss, each with its share of them.
+
+    Parameters
+    ----------
+    losses
+        Of each fold, shape (max_rounds + 1,): as :func:`fit_with_losses` gives them.
+    shares
+        Of each fold.
+
+    Examples
+    --------
+    >>> best_rounds([np.array([3.0, 2.0, 1.0, 1.5, 2.5])], [1.0])
+    2
+    >>> best_rounds([np.array([3.0, 2.0, 1.0, 1.5, 2.5])], [0.5])
+    4
+    """
+    most = len(losses[0]) - 1
+    together = [
+        sum(of_fold[rounds_of(share, rounds)] for of_fold, share in zip(losses, shares, strict=True))
+        for rounds in range(1, most + 1)
+    ]
+    return 1 + int(np.argmin(together))
 
 
 def _dataset(design: DesignMatrix, churned: Floats, start: Floats, reference: Any = None) -> Any:

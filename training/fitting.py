@@ -17,10 +17,11 @@ from models.bundle import Bundle
 from models.calibration import Platt
 from models.design import Medians, design_matrix, training_medians
 from models.hazard import Hazard
-from models.numbers import sigmoid
+from models.numbers import logit, sigmoid
 from models.scorecard import Scorecard
 from models.signs import Judgements, Severities, judge, severities
-from training.boosting import best_rounds, fit_booster, fit_with_losses
+from models.start import Start
+from training.boosting import best_rounds, fit_booster, fit_with_losses, rounds_of, share_of_rounds
 from training.calibrating import Unseen, fit_kappa, fit_platt
 from training.folds import Fold, Folds, Positions, churned_accounts, rolling_origins
 from training.hazard_fit import Told, fit_hazard
@@ -98,7 +99,7 @@ class Fit:
 
     Attributes
     ----------
-    scorecard, booster, platt, blend, hazard, medians
+    scorecard, start, booster, platt, blend, hazard, medians
         The parts of a bundle; `booster` as text.
     base_rate
         Share of the rows that churned.
@@ -113,6 +114,7 @@ class Fit:
     """
 
     scorecard: Scorecard
+    start: Start
     booster: str
     platt: Platt
     blend: Blend
@@ -130,6 +132,7 @@ class Fit:
         """Return the bundle that answers with this fit."""
         return Bundle(
             booster_text=self.booster,
+            start=self.start,
             platt=self.platt,
             scorecard=self.scorecard,
             blend=self.blend,
@@ -157,8 +160,9 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
     churned, accounts = material.churned[rows], material.vectors.account_ids[rows]
     _refuse_one_answer(churned)
     folds, recipe = material.folds(rows), material.recipe
-    weight = churned_accounts(accounts, churned) / churned.sum()
-    agreed = _agreed(material, folds, weight)
+    events = churned_accounts(accounts, churned)
+    weight = events / churned.sum()
+    agreed = _agreed(material, folds, events, weight)
     hazard = _hazard(material, folds, agreed, weight, until)
     judgements = material.severities.take(rows)
     scorecard = fit_scorecard(material.prior, judgements, churned, accounts, recipe.scorecard)
@@ -166,17 +170,18 @@ def fit(material: Material, rows: Positions, until: np.datetime64 | None = None)
     interval = fit_interval(agreed.unseen, agreed.platt, agreed.kappa, weight, parameters, recipe.interval)
     vectors = material.vectors.take(rows)
     medians = training_medians(vectors, material.catalogue.definitions)
+    start = Start(recipe.booster.scorecard_share, logit(float(churned.mean())))
     booster = fit_booster(
         design_matrix(vectors, medians),
         churned,
-        scorecard.log_odds(judgements),
+        start(scorecard.log_odds(judgements)),
         recipe.booster,
         recipe.seed,
         agreed.rounds,
     )
-    events = churned_accounts(accounts, churned)
     return Fit(
         scorecard=scorecard,
+        start=start,
         booster=booster_text(booster),
         platt=agreed.platt,
         blend=Blend(agreed.kappa, events, _median_coverage(judgements), interval),
@@ -207,7 +212,8 @@ def said_of_later_months(material: Material, rows: Positions) -> tuple[Positions
     churned, accounts = material.churned[rows], material.vectors.account_ids[rows]
     _refuse_one_answer(churned)
     folds = material.folds(rows)
-    agreed = _agreed(material, folds, churned_accounts(accounts, churned) / churned.sum())
+    events = churned_accounts(accounts, churned)
+    agreed = _agreed(material, folds, events, events / churned.sum())
     judged = [fold.validate for fold in folds]
     said = [one.blended(agreed.platt, agreed.kappa) for one in agreed.unseen]
     if not judged:
@@ -231,7 +237,7 @@ def _refuse_one_answer(churned: Floats) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What folds agree on, all pooled: the number of trees, the calibration and kappa.
+    """What folds agree on, all pooled: the number of trees for all rows, the calibration and kappa.
 
     `unseen` is what each of them then says of its later months.
     """
@@ -256,7 +262,7 @@ class Agreed:
         return float(np.average(self.log_losses, weights=[len(fold.churned) for fold in self.unseen]))
 
 
-def agree(folds: Sequence[FittedFold], recipe: Recipe, weight: float) -> Agreed:
+def agree(folds: Sequence[FittedFold], recipe: Recipe, events: float, weight: float) -> Agreed:
     """Choose the number of trees that is best for all folds together, then calibration and kappa.
 
     Parameters
@@ -265,11 +271,14 @@ def agree(folds: Sequence[FittedFold], recipe: Recipe, weight: float) -> Agreed:
         Each fitted with all trees; of none, the priors hold.
     recipe
         Its calibration and blend.
+    events
+        Churned accounts of all rows; a fold learnt from some of them, and takes its share of the trees.
     weight
         What one row counts: churned accounts / churned rows.
     """
-    rounds = best_rounds(np.sum([fold.losses for fold in folds], axis=0)) if folds else 1
-    unseen = [fold.unseen(rounds) for fold in folds]
+    shares = [share_of_rounds(fold.later.blend.churned_accounts, events) for fold in folds]
+    rounds = best_rounds([fold.losses for fold in folds], shares) if folds else 1
+    unseen = [fold.unseen(rounds_of(share, rounds)) for fold, share in zip(folds, shares, strict=True)]
     margins, churned = (
         np.concatenate([getattr(fold, name) for fold in unseen]) if unseen else np.zeros(0)
         for name in ("margin", "churned")
@@ -279,10 +288,11 @@ def agree(folds: Sequence[FittedFold], recipe: Recipe, weight: float) -> Agreed:
     return Agreed(rounds, platt, fit_kappa(unseen, platt, weight, recipe.blend), unseen)
 
 
-def _agreed(material: Material, folds: Folds, weight: float) -> Agreed:
+def _agreed(material: Material, folds: Folds, events: float, weight: float) -> Agreed:
     """Fit each fold, one's training columns at a time: a million snapshots of them fill half a gigabyte."""
     recipe = material.recipe
-    return agree([Prepared(material, fold).fitted(recipe.booster, recipe.seed) for fold in folds], recipe, weight)
+    fitted = [Prepared(material, fold).fitted(recipe.booster, recipe.seed) for fold in folds]
+    return agree(fitted, recipe, events, weight)
 
 
 def _origins(material: Material, folds: Folds, agreed: Agreed) -> Iterator[Origin]:
@@ -327,13 +337,13 @@ class Prepared:
         before, later = material.severities.take(fold.train), material.severities.take(fold.validate)
         scorecard = fit_scorecard(material.prior, before, self.churned, accounts, recipe.scorecard)
         medians = training_medians(vectors.take(fold.train), material.catalogue.definitions)
-        self.start, start = scorecard.log_odds(before), scorecard.log_odds(later)
+        self.scorecard, of_later = scorecard.log_odds(before), scorecard.log_odds(later)
         self.design = design_matrix(vectors.take(fold.train), medians)
         self.later_design = design_matrix(vectors.take(fold.validate), medians)
         self.later = Unseen(
             material.churned[fold.validate],
-            start,
-            start,
+            of_later,
+            of_later,
             later.coverage,
             vectors.account_ids[fold.validate],
             Blend(0.0, churned_accounts(accounts, self.churned), _median_coverage(before)),
@@ -341,22 +351,27 @@ class Prepared:
 
     def fitted(self, recipe: BoosterRecipe, seed: int) -> FittedFold:
         """Return the fold with a booster of all trees."""
+        start = Start(recipe.scorecard_share, logit(float(self.churned.mean())))
+        later = replace(self.later, margin=start(self.later.scorecard))
         booster, losses = fit_with_losses(
             self.design,
             self.churned,
-            self.start,
+            start(self.scorecard),
             self.later_design,
-            self.later.churned,
-            self.later.scorecard,
+            later.churned,
+            later.margin,
             recipe,
             seed,
         )
-        return FittedFold(self.later, self.later_design.X, booster, losses)
+        return FittedFold(later, self.later_design.X, booster, losses)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedFold:
-    """One fold, fitted with all trees: its later rows and their columns, and the loss on them after each tree."""
+    """One fold, fitted with all trees: its later rows and their columns, and the loss on them after each tree.
+
+    The margin of `later` is the booster's start.
+    """
 
     later: Unseen
     X: Floats
@@ -366,7 +381,7 @@ class FittedFold:
     def unseen(self, rounds: int) -> Unseen:
         """Return what the fold says of its later rows with so many trees."""
         added = self.booster.predict(self.X, raw_score=True, num_iteration=rounds)
-        return replace(self.later, margin=self.later.scorecard + added)
+        return replace(self.later, margin=self.later.margin + added)
 
 
 def _median_coverage(judgements: Severities) -> float:

@@ -65,16 +65,20 @@ class ScorecardRecipe(Part):
 
 
 class BoosterRecipe(Part):
-    """LightGBM: small, shallow, monotone, deterministic. Rounds are chosen on later months."""
+    """LightGBM: small, shallow, monotone, deterministic. Rounds are chosen on later months.
 
-    num_leaves: Annotated[int, Field(ge=2, le=8)]
-    max_depth: Annotated[int, Field(ge=1, le=4)]
+    `scorecard_share`: how much of the scorecard it starts from; the rest is the base rate.
+    """
+
+    num_leaves: Annotated[int, Field(ge=2, le=16)]
+    max_depth: Annotated[int, Field(ge=1, le=6)]
     learning_rate: Annotated[float, Field(gt=0, le=0.5)]
     max_rounds: Annotated[int, Field(ge=1, le=2000)]
     min_data_in_leaf: PositiveInt
     lambda_l2: Annotated[float, Field(ge=0)]
     feature_fraction: Share
     bagging_fraction: Share
+    scorecard_share: Annotated[float, Field(ge=0, le=1)]
     num_threads: Annotated[int, Field(ge=1, le=64)]
 
 

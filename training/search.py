@@ -2,7 +2,8 @@
 
 What is tried is judged by the blend's log loss on the later months of all folds, pooled: the whole recipe's, and
 never the final block's. The recipe's own booster comes first, and another is taken only where it is better by more
-than one standard error over the folds. One that looks worse than half of the others after a fold is given up.
+than one standard error over the folds and by more than the luck of the best of many. One that looks worse than
+half of the others after a fold is given up.
 """
 
 from __future__ import annotations
@@ -29,17 +30,21 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 OFF = SearchRecipe(trials=0, seconds=0)
-# Tried second: where outcomes are many and plain, the recipe's caution costs most (`mlc_churn`: 0.23 for 0.16).
+# Tried second: where outcomes are many and plain, the recipe's caution costs most (`mlc_churn`: 0.23 for 0.15).
 BOLD = {
-    "num_leaves": 8,
-    "max_depth": 4,
-    "learning_rate": 0.1,
+    "num_leaves": 16,
+    "max_depth": 6,
+    "learning_rate": 0.07,
     "min_data_in_leaf": 10,
     "lambda_l2": 1.0,
-    "feature_fraction": 0.8,
-    "bagging_fraction": 0.8,
+    "feature_fraction": 0.9,
+    "bagging_fraction": 0.9,
+    "scorecard_share": 0.0,
 }
 TRIED = tuple(BOLD)  # the booster's parameters that are searched
+# The best of many is partly luck: of eight on `ibm_telco` one looked better by up to 0.4 % of the loss, 3 standard
+# errors, and was worse by 0.001 on other rows; what was really better was so by 1 % and more.
+LEAST_GAIN = 0.005
 NOT_DRAWN_BLINDLY = 6  # trials before the sampler looks at what the others said
 NEVER_PRUNED = 4  # trials that show what a fold's loss is like
 
@@ -72,9 +77,13 @@ class Trial:
     finished: bool
 
     def clearly_better(self, other: Trial) -> bool:
-        """Say whether it is better by more than one standard error of the difference, fold by fold."""
-        gains = np.array(other.by_fold) - np.array(self.by_fold)
-        return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else False
+        """Say whether it is better by more than one standard error over folds, and a share of the loss."""
+        if len(self.by_fold) < 2:
+            return False
+        losses = np.array(other.by_fold)
+        gains = losses - np.array(self.by_fold)
+        chance = gains.std(ddof=1) / np.sqrt(len(gains))
+        return bool(gains.mean() > max(chance, LEAST_GAIN * losses.mean()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +179,6 @@ def search(
 
 def _found(recipe: Recipe, trials: Sequence[Trial]) -> Found:
     ranked = tuple(sorted(trials, key=lambda trial: (not trial.finished, trial.log_loss, trial.number)))
-    # The best of many is partly luck: on `ibm_telco` it was worse than the recipe's own by 0.0016.
     best = ranked[0].booster if ranked[0].clearly_better(trials[0]) else recipe.booster
     chosen = recipe.model_copy(update={"booster": best, "search": OFF})
     return Found(chosen, ranked, recipe.search.trials)
@@ -228,7 +236,8 @@ class _Trying:
 
         self.material, self.rows, self.recipe = material, rows, material.recipe
         churned, accounts = material.churned[rows], material.vectors.account_ids[rows]
-        self.weight = churned_accounts(accounts, churned) / churned.sum()
+        self.events = churned_accounts(accounts, churned)
+        self.weight = self.events / churned.sum()
         self.study = optuna.create_study(
             storage=storage,
             study_name="boosters",
@@ -311,7 +320,7 @@ class _Trying:
         losses: list[float] = []
         for step, fold in enumerate(self.folds):
             fitted.append(fold.fitted(booster, self.recipe.seed))
-            agreed = agree(fitted, self.recipe, self.weight)
+            agreed = agree(fitted, self.recipe, self.events, self.weight)
             losses.append(agreed.log_loss)
             if hopeless(step, agreed.log_loss) and step + 1 < len(self.folds):
                 break
@@ -323,13 +332,14 @@ def _space() -> dict[str, Any]:
     from optuna.distributions import FloatDistribution, IntDistribution
 
     return {
-        "num_leaves": IntDistribution(2, 8),
-        "max_depth": IntDistribution(1, 4),
+        "num_leaves": IntDistribution(2, 16),
+        "max_depth": IntDistribution(1, 6),
         "learning_rate": FloatDistribution(0.02, 0.2, log=True),
         "min_data_in_leaf": IntDistribution(5, 200, log=True),
         "lambda_l2": FloatDistribution(0.1, 300.0, log=True),
         "feature_fraction": FloatDistribution(0.2, 1.0),
         "bagging_fraction": FloatDistribution(0.5, 1.0),
+        "scorecard_share": FloatDistribution(0.0, 1.0),
     }
 
 

@@ -21,6 +21,7 @@ from models.design import design_matrix, training_medians
 from models.hazard import Hazard, Stretch
 from models.scorecard import Scorecard
 from models.signs import judge
+from models.start import Start
 
 CODEBOOKS = {"plan": ("basic", "pro", "enterprise"), "industry": ("retail", "bank"), "region": ("emea", "apac")}
 AS_OF = np.datetime64(dt.datetime(2025, 1, 1), "s")
@@ -175,6 +176,7 @@ def a_bundle_of(catalogue: Catalogue, vectors: Vectors, *, trees: int = 60, **ch
     booster = lightgbm.train(parameters, data, max(trees, 1))
     parts: dict[str, Any] = {
         "booster_text": booster_text(booster),
+        "start": Start(1.0, 0.0),
         "platt": Platt(-0.1, 0.8),
         "scorecard": scorecard,
         "blend": Blend(60.0, float(churned.sum()), float(np.nanmedian(judgements.coverage))),

@@ -116,11 +116,16 @@ def test_a_booster_of_other_columns_is_refused(saved: Path) -> None:
     ("name", "text", "message"),
     [
         ("calibration.json", "{", "not as this version of Keepsight writes it"),
-        ("calibration.json", '{"a": 0, "b": -1, "base_rate": 0.1, "hazard": {}}', "b is -1"),
-        ("calibration.json", '{"a": 0, "b": 1}', "hazard"),
+        ("calibration.json", '{"a": 0, "b": -1, "start": {"share": 1, "level": 0}}', "b is -1"),
+        ("calibration.json", '{"a": 0, "b": 1, "start": {"share": 1, "level": 0}}', "hazard"),
+        (
+            "calibration.json",
+            '{"a": 0, "b": 1, "start": {"share": -1, "level": 0}}',
+            "scorecard's share of the start is -1",
+        ),
         ("blend.json", '{"kappa": 60}', "not as this version of Keepsight writes it"),
         ("scorecard.json", "[]", "not as this version of Keepsight writes it"),
-        ("contract.json", '{"format": 99}', "format 99; this version of Keepsight reads format 2"),
+        ("contract.json", '{"format": 99}', "format 99; this version of Keepsight reads format 3"),
     ],
 )
 def test_json_that_is_not_ours_is_refused_by_name(saved: Path, name: str, text: str, message: str) -> None:

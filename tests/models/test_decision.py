@@ -15,6 +15,7 @@ from features.vectors import feature_contract
 from models.calibration import Platt
 from models.decision import Decision, decide, score
 from models.numbers import logit
+from models.start import Start
 
 ACCOUNTS = 1000
 
@@ -57,6 +58,20 @@ def test_contributions_add_up_to_the_served_log_odds(decisions: list[Decision]) 
     for decision in decisions:
         total = decision.base_log_odds + sum(part.log_odds for part in decision.contributions)
         assert total == pytest.approx(logit(decision.churn_probability), abs=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_parts_add_up_wherever_the_booster_starts(
+    bundle: Any, catalogue: Any, some_vectors: Any, share: float
+) -> None:
+    elsewhere = dataclasses.replace(bundle, start=Start(share, -2.0))
+    vectors = some_vectors(200, seed=34)
+    found = decide(vectors, elsewhere, catalogue)
+    for decision in found:
+        total = decision.base_log_odds + sum(part.log_odds for part in decision.contributions)
+        assert total == pytest.approx(logit(decision.churn_probability), abs=1e-9)
+    before = score(vectors, bundle, catalogue).churn_probability
+    assert ([decision.churn_probability for decision in found] != before).all()
 
 
 def test_points_add_up_to_the_served_probability(decisions: list[Decision]) -> None:

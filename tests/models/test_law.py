@@ -8,6 +8,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import pytest
 
 from features.catalogue.schema import Edges, ThresholdOverride
 from features.vectors import FeatureContract, Floats, Role, Vectors
@@ -16,6 +17,7 @@ from models.calibration import Platt
 from models.decision import score
 from models.scorecard import Scorecard
 from models.signs import judge
+from models.start import Start
 
 ACCOUNTS = 1000
 TOLERANCE = 1e-12
@@ -79,6 +81,14 @@ def test_no_column_looks_healthier_hidden_than_at_its_healthiest(
     bundle: Any, catalogue: Any, some_vectors: Any
 ) -> None:
     assert broken_by(some_vectors(ACCOUNTS, seed=21), bundle, catalogue) == set()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_the_law_holds_wherever_the_booster_starts(
+    bundle: Any, catalogue: Any, some_vectors: Any, share: float
+) -> None:
+    elsewhere = dataclasses.replace(bundle, start=Start(share, -2.0))
+    assert broken_by(some_vectors(150, seed=26), elsewhere, catalogue) == set()
 
 
 def test_the_law_holds_without_a_model(catalogue: Any, some_vectors: Any) -> None:

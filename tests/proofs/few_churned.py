@@ -30,6 +30,7 @@ from training.fitting import Material, fit
 from training.folds import Split, split_final_block
 from training.recipe import load_recipe
 from training.run import material_of
+from training.search import search
 from training.simulation import simulate
 
 if TYPE_CHECKING:
@@ -85,9 +86,10 @@ def draw(of: Company, churned_accounts: int, seed: int) -> npt.NDArray[np.intp]:
 def losses(of: Company, churned_accounts: int, seed: int) -> dict[str, float]:
     """Return each contestant's mean log loss on the rows that judge, of one draw."""
     rows = draw(of, churned_accounts, seed)
-    fitted = fit(of.material, rows, until=of.split.first_final)
+    material = replace(of.material, recipe=search(of.material, rows).recipe)
+    fitted = fit(material, rows, until=of.split.first_final)
     judge = of.split.final[~of.teaches[of.split.final]]
-    answers = score(of.material.vectors.take(judge), fitted.bundle(of.material), of.material.catalogue)
+    answers = score(material.vectors.take(judge), fitted.bundle(material), material.catalogue)
     said: dict[str, Floats] = {
         "base_rate": np.full(len(judge), fitted.base_rate),
         "scorecard": answers.scorecard_probability,

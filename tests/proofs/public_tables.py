@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from tests.proofs.contestants import OURS, UNSEARCHED, answers
+from tests.proofs.contestants import BY_DEFAULT, OURS, answers
 from tests.proofs.standing import Measured, Verdict, measure, verdicts
 from tests.proofs.tables import DATA, NULL, TABLES, Table, company, folds_of, snapshots_of
 from training.dataset import rebuild_from
@@ -37,7 +37,7 @@ class Stand:
 
     @property
     def verdicts(self) -> tuple[Verdict, Verdict]:
-        others = {name: of for name, of in self.measured.items() if name not in (OURS, UNSEARCHED)}
+        others = {name: of for name, of in self.measured.items() if name not in (OURS, BY_DEFAULT)}
         return verdicts(self.measured[OURS], others)
 
     def markdown(self) -> str:

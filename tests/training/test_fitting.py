@@ -6,9 +6,11 @@ import pytest
 from features.errors import TrainingError
 from models.blend import Blend
 from models.calibration import Platt
+from models.numbers import sigmoid
 from tests.training.fabricated import EFFECTS, Made, a_company
 from training.calibrating import Unseen, fit_kappa, fit_platt
-from training.fitting import fit, said_of_later_months
+from training.fitting import Prepared, agree, fit, said_of_later_months
+from training.folds import churned_accounts
 from training.recipe import Recipe, load_recipe
 from training.scorecard_fit import effective_parameters, fit_scorecard, penalised_logistic
 
@@ -80,6 +82,27 @@ def test_a_churn_that_fills_three_snapshots_counts_once() -> None:
 
 def drawn(rng: np.random.Generator, log_odds: np.ndarray) -> np.ndarray:
     return (rng.random(len(log_odds)) < 1 / (1 + np.exp(-log_odds))).astype(float)
+
+
+def test_a_fold_takes_its_share_of_the_trees(company: Made, quick: Recipe) -> None:
+    material, rows = company.material(quick), everybody(company)
+    events = churned_accounts(material.vectors.account_ids[rows], material.churned[rows])
+    folds = [Prepared(material, fold).fitted(quick.booster, quick.seed) for fold in material.folds(rows)]
+    agreed = agree(folds, quick, events, weight=1.0)
+    for fold, unseen in zip(folds, agreed.unseen, strict=True):
+        trees = max(1, round(agreed.rounds * (fold.later.blend.churned_accounts / events) ** 0.5))
+        assert trees < agreed.rounds
+        assert (unseen.margin == fold.unseen(trees).margin).all()
+
+
+def test_a_booster_may_start_from_the_base_rate(company: Made, quick: Recipe) -> None:
+    booster = quick.booster.model_copy(update={"scorecard_share": 0.0})
+    recipes = quick, quick.model_copy(update={"booster": booster})
+    own, other = (fit(company.material(one), everybody(company)).bundle(company.material(one)) for one in recipes)
+    rules = np.array([-1.0, -4.0])
+    assert (own.start(rules) == rules).all()
+    assert sigmoid(other.start(rules)) == pytest.approx(other.base_rate)
+    assert other.booster_text != own.booster_text
 
 
 def test_platt_takes_back_margins_that_say_too_much() -> None:

@@ -83,6 +83,15 @@ def test_a_gain_that_one_fold_alone_shows_is_not_taken(quick: Recipe) -> None:
     assert not own.clearly_better(own)
 
 
+def test_a_gain_of_less_than_half_a_percent_is_the_luck_of_the_best_of_many(quick: Recipe) -> None:
+    def tried(*by_fold: float) -> Trial:
+        return Trial(1, asking(quick).booster, float(np.mean(by_fold)), by_fold, 10, finished=True)
+
+    own = tried(0.400, 0.400, 0.400)
+    assert not tried(0.3985, 0.3985, 0.3985).clearly_better(own)
+    assert tried(0.3975, 0.3975, 0.3975).clearly_better(own)
+
+
 def test_every_booster_is_allowed_by_the_recipe_and_of_its_seed_and_rounds(found: Found, quick: Recipe) -> None:
     own = asking(quick).booster
     for trial in found.trials:
