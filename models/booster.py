@@ -1,6 +1,7 @@
 """The LightGBM model as text: load it, ask it, and keep the text the same on every machine.
 
-LightGBM's answers leave ``init_score`` out: what it gives is what it *adds* to the scorecard.
+LightGBM's answers leave ``init_score`` out: what it gives is what it *adds* to its start
+(:class:`models.start.Start`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""LightGBM on top of the scorecard: small, shallow, monotone, the same on every run."""
+"""LightGBM that adds to a start: small, shallow, monotone, the same on every run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from features.vectors import Floats
 from models.design import DesignMatrix
 from training.recipe import BoosterRecipe
 
-BINS = 255  # edges of a histogram; 15 lost 0.004 of AUC at 420 churned accounts
+BINS = (
+    255  # of a histogram; 63 lost 0.001 of log loss on `saasguard`, 15 lost 0.004 of AUC at 420 churned accounts
+)
 # A plan or region has to show more than LightGBM asks by itself (0.001 of AUC at 420 churned accounts).
 CATEGORIES = {"cat_l2": 200.0, "cat_smooth": 100.0, "min_data_per_group": 300}
 
@@ -135,8 +137,8 @@ def best_rounds(losses: Sequence[Floats], shares: Sequence[float]) -> int:
     --------
     >>> best_rounds([np.array([3.0, 2.0, 1.0, 1.5, 2.5])], [1.0])
     2
-    >>> best_rounds([np.array([3.0, 2.0, 1.0, 1.5, 2.5])], [0.5])
-    4
+    >>> best_rounds([np.array([3.0, 2.0, 1.0, 1.5, 2.5])], [0.5])  # half of three trees are two
+    3
     """
     most = len(losses[0]) - 1
     together = [

@@ -23,8 +23,8 @@ KAPPA_RANGE = (1e-2, 1e5)
 class Unseen:
     """What one fold said of the later months that it had not seen; arrays of shape (n,).
 
-    `margin` is scorecard + booster and `scorecard` the scorecard alone, both in log-odds; `blend` holds how
-    many churned accounts the fold had learnt from, and its median coverage.
+    `margin` is the booster's start and what it adds, `scorecard` the scorecard alone, both in log-odds; `blend`
+    holds how many churned accounts the fold had learnt from, and its median coverage.
     """
 
     churned: Floats

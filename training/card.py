@@ -53,8 +53,8 @@ def _what(rule: LabelRule, split: Split, proven: Fit, registered: Fit) -> Iterat
     yield (
         f"The probability that an account {_event(rule)} within {rule.horizon_days} days"
         + (f", beginning {rule.embargo_days} days ahead" if rule.embargo_days else "")
-        + ": a scorecard of rules refitted on outcomes, and a monotone LightGBM model that begins from it, "
-        "calibrated and blended in log-odds."
+        + ": a scorecard of rules refitted on outcomes, and a monotone LightGBM model beside it, calibrated and "
+        "blended in log-odds."
     )
     yield ""
     yield "| | proven | registered |"
@@ -105,6 +105,7 @@ def _facts(fitted: Fit) -> list[tuple[str, str]]:
         ("snapshots", f"{fitted.rows:,}"),
         ("churned accounts", f"{fitted.churned_accounts:,}"),
         ("share of snapshots that churned", f"{fitted.base_rate:.2%}"),
+        ("booster starts from", f"{fitted.start.share:.0%} scorecard, {1 - fitted.start.share:.0%} base rate"),
         ("trees", str(fitted.rounds)),
         ("calibration a, b", f"{fitted.platt.a:+.3f}, {fitted.platt.b:.3f}"),
         ("kappa", f"{fitted.blend.kappa:.1f}"),
@@ -168,8 +169,8 @@ def _origins(proven: Fit) -> Iterator[str]:
         return
     apart = "apart in time" if proven.across_time else "apart by account, since the history is short"
     yield (
-        f"Before the final block, {apart}; calibration and kappa were chosen on these months, all pooled. "
-        "Log loss of the months that judge:"
+        f"Before the final block, {apart}; booster, trees, calibration and kappa were chosen on these months, all "
+        "pooled, so these figures flatter a little. Log loss of the months that judge:"
     )
     yield ""
     names = ("base rate", "scorecard", "booster", "blend", "AUC")

@@ -22,6 +22,7 @@ from training.rivals import lightgbm_probabilities, ridge_probabilities
 
 CONTESTANTS = ("base_rate", "scorecard_prior", "scorecard", "ridge", "lightgbm_defaults", "booster", "blend")
 DAYS_BEFORE = (60, 90)
+REACH_DAYS = 45  # of monthly snapshots one lies within them
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +164,9 @@ def bands_of(answers: Answers, block: Block) -> tuple[BandRow, ...]:
 
 
 def _early(answers: Answers, event_at: npt.NDArray[np.datetime64], days: int, block: Block) -> EarlyWarning:
-    """Look at each lost account's last snapshot that lay at least `days` before; within 45 days more."""
+    """Look at each lost account's last snapshot that lay at least `days` before, by at most REACH_DAYS more."""
     ahead = (event_at - answers.as_of).astype("timedelta64[D]").astype(float)
-    near = ~np.isnat(event_at) & (ahead >= days) & (ahead < days + 45)
+    near = ~np.isnat(event_at) & (ahead >= days) & (ahead < days + REACH_DAYS)
     latest: dict[tuple[str, np.datetime64], int] = {}
     for row in np.flatnonzero(near):
         key = (answers.account_id[row], event_at[row])

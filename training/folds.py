@@ -2,7 +2,8 @@
 
 The *final block* is the last months that have labels; rows that learn have label windows that end before its
 first date. Inside the learning part, *rolling origins* give predictions of later months by models of earlier
-ones: they choose the number of rounds, the calibration and kappa.
+ones: they choose the booster and its trees, the calibration, kappa, how far later months miss what was said, and
+the other horizons.
 """
 
 from __future__ import annotations

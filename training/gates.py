@@ -173,7 +173,7 @@ def calibrated(contest: Contest, recipe: GateRecipe) -> Gate:
 
 
 def shuffled_teach_nothing(gap: Difference) -> Gate:
-    """G05: the whole pipeline, on labels that mean nothing, must not beat the base rate."""
+    """G05: fitted on labels shuffled within each date, nothing beats the dates' own rates."""
     reason = f"on shuffled labels, log loss minus that of each date's rate: {_said(gap)}."
     return _gate("G05", Verdict.FAIL if gap.high < 0 else Verdict.PASS, reason)
 

@@ -7,6 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from models.bundle import FORMAT
+from training.recipe import TRAINING
+
 if TYPE_CHECKING:
     from training.dataset import Snapshots
     from training.fitting import Material
@@ -28,6 +31,8 @@ class Ingredients:
         The catalogue's fingerprints: what is measured, and how it is read.
     prior
         Where the scorecard begins, the company's yearly churn in it.
+    software
+        The versions of training and of bundles.
     """
 
     company: str | None
@@ -36,6 +41,7 @@ class Ingredients:
     definitions: str
     policy: str
     prior: str
+    software: str
 
     @classmethod
     def of(cls, snapshots: Snapshots, material: Material) -> Ingredients:
@@ -47,6 +53,7 @@ class Ingredients:
             material.catalogue.definitions_fingerprint,
             material.catalogue.policy_fingerprint,
             _digest(material.prior.to_json()),
+            _digest(str(TRAINING), str(FORMAT)),
         )
 
     def to_tag(self) -> str:
@@ -66,8 +73,8 @@ class Ingredients:
 
         Examples
         --------
-        >>> before = Ingredients("Acme", "d0", "r0", "f0", "p0", "s0")
-        >>> Ingredients("Acme", "d1", "r0", "f0", "p1", "s0").changed_since(before)
+        >>> before = Ingredients("Acme", "d0", "r0", "f0", "p0", "s0", "v0")
+        >>> Ingredients("Acme", "d1", "r0", "f0", "p1", "s0", "v0").changed_since(before)
         ['data', 'policy']
         """
         ours, theirs = asdict(self), asdict(earlier)

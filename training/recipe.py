@@ -1,6 +1,6 @@
-"""The recipe: every number that a training run depends on, with the data and nothing else.
+"""The recipe: every number of a training run that a company may change.
 
-The same recipe, data and seed give the same bundle, digest and all.
+The same recipe, data and seed give the same bundle, digest and all, in one version of training.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 from features.errors import TrainingError, near_miss
 from training.definition import KINDS
 
+TRAINING = 2  # raised when the same data and recipe would give another model
 DEFAULT = Path(__file__).with_name("recipe.toml")
 Share = Annotated[float, Field(gt=0, le=1)]
 

@@ -121,6 +121,8 @@ class Report:
     ----------
     verdict
         What was learnt, in a sentence.
+    search
+        What came of the search, in a sentence; None: there was none.
     definition
         What counts as churn, a sentence each.
     recipe
@@ -138,6 +140,7 @@ class Report:
     """
 
     verdict: str
+    search: str | None
     definition: tuple[str, ...]
     recipe: Recipe
     facts: Facts
@@ -153,6 +156,7 @@ def report_of(proof: Proof) -> Report:
     english = catalogue.wording.get("en")
     return Report(
         verdict=proof.verdict,
+        search=None if proof.search is None else proof.search.sentence,
         definition=tuple(proof.rule.text.splitlines()),
         recipe=proof.material.recipe,
         facts=_facts(proof),

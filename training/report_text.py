@@ -24,7 +24,7 @@ CONTESTANTS = {
     "scorecard": "the rules, with weights refitted on outcomes",
     "ridge": "ridge logistic regression on the same vectors",
     "lightgbm_defaults": "LightGBM as it comes",
-    "booster": "our booster, begun from the scorecard and calibrated",
+    "booster": "our booster, calibrated",
     "blend": "scorecard and booster together: what is served",
 }
 PICTURES = {
@@ -133,6 +133,8 @@ def _judged(report: Report) -> Iterator[Piece]:
         f"({final.churned:.2%} of the snapshots). What is judged learnt from {facts.learnt_snapshots:,} snapshots "
         f"with {facts.learnt_churned:,} churned accounts, whose label windows end before the block begins."
     )
+    if report.search is not None:
+        yield Text(report.search)
     yield Text(
         f"Intervals hold {report.recipe.evaluation.interval:.0%} of what a bootstrap over accounts gives. Where "
         "nobody of a group churned, or everybody, the interval is the exact one for as many accounts."

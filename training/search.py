@@ -22,7 +22,7 @@ import numpy as np
 
 from training.fitting import Agreed, FittedFold, Material, Prepared, agree
 from training.folds import Positions, churned_accounts
-from training.recipe import BoosterRecipe, Recipe, SearchRecipe
+from training.recipe import TRAINING, BoosterRecipe, Recipe, SearchRecipe
 
 if TYPE_CHECKING:
     import optuna
@@ -45,8 +45,8 @@ TRIED = tuple(BOLD)  # the booster's parameters that are searched
 # The best of many is partly luck: of eight on `ibm_telco` one looked better by up to 0.4 % of the loss, 3 standard
 # errors, and was worse by 0.001 on other rows; what was really better was so by 1 % and more.
 LEAST_GAIN = 0.005
-NOT_DRAWN_BLINDLY = 6  # trials before the sampler looks at what the others said
-NEVER_PRUNED = 4  # trials that show what a fold's loss is like
+STARTUP_TRIALS = 6  # the two that are given, and those drawn at random
+TRIALS_BEFORE_PRUNING = 4  # trials that show what a fold's loss is like
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +187,11 @@ def _found(recipe: Recipe, trials: Sequence[Trial]) -> Found:
 def _name(material: Material, rows: Positions) -> str:
     """Name the study: twenty hex digits over all that a trial's loss depends on."""
     import lightgbm
+    import optuna
 
     vectors, recipe = material.vectors, material.recipe.model_copy(update={"search": OFF})
     parts = (
-        lightgbm.__version__.encode(),
+        f"training {TRAINING}, {lightgbm.__version__}, {optuna.__version__}".encode(),
         recipe.to_toml().encode(),
         vectors.contract.fingerprint.encode(),
         material.prior.to_json().encode(),
@@ -242,7 +243,7 @@ class _Trying:
             storage=storage,
             study_name="boosters",
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=NEVER_PRUNED),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=TRIALS_BEFORE_PRUNING),
         )
         for left in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self.study.tell(left.number, state=TrialState.FAIL)  # its process was ended
@@ -295,7 +296,7 @@ class _Trying:
         # A seed for each trial: a run that goes on draws what an uninterrupted one had drawn.
         seed = int(np.random.SeedSequence([self.recipe.seed, self.made]).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(
-            n_startup_trials=NOT_DRAWN_BLINDLY, constant_liar=False, seed=seed
+            n_startup_trials=STARTUP_TRIALS, constant_liar=False, seed=seed
         )
         trial = self.study.ask(_space())
         booster = self.recipe.booster.model_copy(update=_readable(trial.params))

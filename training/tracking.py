@@ -561,6 +561,8 @@ def _log_files(mlflow: Any, proof: Proof, scratch: Path) -> None:
     mlflow.log_artifacts(str(save_bundle(proof.bundle, scratch / "bundle")), "bundle")
     mlflow.log_text(proof.bundle.model_card, "model_card.md")
     mlflow.log_dict([one.to_dict() for one in proof.gates], "gates.json")
+    if proof.search is not None:
+        mlflow.log_dict(proof.search.to_dict(), "search.json")
     if proof.contest is not None:
         mlflow.log_dict({n: s.to_dict() for n, s in proof.contest.scores.items()}, "contest.json")
 

@@ -39,7 +39,7 @@ def answers(material: Material, folds: Sequence[Fold], trials: int) -> dict[str,
 
 
 def ours_alone(material: Material, fold: Fold) -> Floats:
-    """Our training by its recipe, without a search: what would be served."""
+    """Our training with the booster of its recipe; a search comes before it."""
     bundle = fit(material, fold.train).bundle(material)
     return score(material.vectors.take(fold.validate), bundle, material.catalogue).churn_probability
 

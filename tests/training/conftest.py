@@ -14,16 +14,18 @@ from tests.training.fabricated import Made, a_company
 from training.dataset import Snapshots
 from training.recipe import Recipe, load_recipe
 from training.run import Proof, train
+from training.search import OFF
 from training.tracking import Tracking
 
 
 @pytest.fixture(scope="session")
 def quick() -> Recipe:
-    """The default recipe with fewer trees and draws."""
+    """The default recipe with fewer trees and draws, and no search."""
     recipe = load_recipe()
     return recipe.model_copy(
         update={
             "booster": recipe.booster.model_copy(update={"max_rounds": 60, "learning_rate": 0.1}),
+            "search": OFF,
             "folds": recipe.folds.model_copy(update={"origins": 3}),
             "evaluation": recipe.evaluation.model_copy(update={"bootstrap_repeats": 100}),
         }

@@ -26,6 +26,8 @@ RECIPE = """
 [booster]
 max_rounds = 60
 learning_rate = 0.1
+[search]
+trials = 0
 [folds]
 origins = 2
 [evaluation]

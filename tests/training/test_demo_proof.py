@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from training.fitting import Material, fit
 from training.folds import Split, split_final_block
 from training.recipe import Recipe, load_recipe
 from training.run import material_of
+from training.search import search
 from training.simulation import simulate
 
 pytestmark = pytest.mark.slow
@@ -84,6 +85,7 @@ def _run(folder: Path, accounts: int, seed: int, *, with_contest: bool = True) -
     split = split_final_block(
         material.vectors.as_of, material.churned, recipe.window_days, recipe.grid.final_months
     )
+    material = replace(material, recipe=search(material, split.train).recipe)
     fitted = fit(material, split.train, until=split.first_final)
     contest: Any = hold_contest(material, fitted, split, snapshots.event_at) if with_contest else None
     bundle, final = fitted.bundle(material), material.vectors.take(split.final)

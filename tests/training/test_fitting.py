@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,9 @@ from models.blend import Blend
 from models.calibration import Platt
 from models.numbers import sigmoid
 from tests.training.fabricated import EFFECTS, Made, a_company
+from training.boosting import rounds_of, share_of_rounds
 from training.calibrating import Unseen, fit_kappa, fit_platt
+from training.evaluation import row_log_loss
 from training.fitting import Prepared, agree, fit, said_of_later_months
 from training.folds import churned_accounts
 from training.recipe import Recipe, load_recipe
@@ -89,10 +93,19 @@ def test_a_fold_takes_its_share_of_the_trees(company: Made, quick: Recipe) -> No
     events = churned_accounts(material.vectors.account_ids[rows], material.churned[rows])
     folds = [Prepared(material, fold).fitted(quick.booster, quick.seed) for fold in material.folds(rows)]
     agreed = agree(folds, quick, events, weight=1.0)
-    for fold, unseen in zip(folds, agreed.unseen, strict=True):
-        trees = max(1, round(agreed.rounds * (fold.later.blend.churned_accounts / events) ** 0.5))
-        assert trees < agreed.rounds
-        assert (unseen.margin == fold.unseen(trees).margin).all()
+    shares = [share_of_rounds(fold.later.blend.churned_accounts, events) for fold in folds]
+    assert all(0 < before < after < 1 for before, after in pairwise(shares))
+    for fold, unseen, share in zip(folds, agreed.unseen, shares, strict=True):
+        assert (unseen.margin == fold.unseen(rounds_of(share, agreed.rounds)).margin).all()
+
+
+@pytest.mark.parametrize("trees", [1, 7, 25])
+def test_a_folds_loss_after_so_many_trees_is_that_of_its_answers(company: Made, quick: Recipe, trees: int) -> None:
+    material = company.material(quick)
+    fold = Prepared(material, next(iter(material.folds(everybody(company))))).fitted(quick.booster, quick.seed)
+    said = fold.unseen(trees)
+    loss = row_log_loss(said.churned, sigmoid(said.margin)).sum()
+    assert fold.losses[trees] == pytest.approx(loss)
 
 
 def test_a_booster_may_start_from_the_base_rate(company: Made, quick: Recipe) -> None:

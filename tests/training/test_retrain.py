@@ -18,7 +18,7 @@ from training.simulation import simulate
 from training.tracking import Made
 from training.turns import turn
 
-NOW = Ingredients("Acme", "d0", "r0", "f0", "p0", "s0")
+NOW = Ingredients("Acme", "d0", "r0", "f0", "p0", "s0", "v0")
 PASSED = (Gate("G01", "enough churned accounts to judge by", Verdict.PASS, "plenty."),)
 REFUSED = (Gate("G01", "enough churned accounts to judge by", Verdict.CANNOT_JUDGE, "few."),)
 CHAMPION = Made(3, NOW, PASSED, was_champion=True, is_champion=True)

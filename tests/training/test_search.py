@@ -14,7 +14,7 @@ from tests.training.fabricated import Made, a_company
 from training import search as searching
 from training.fitting import Material
 from training.folds import Positions, split_final_block
-from training.recipe import Recipe, SearchRecipe, load_recipe
+from training.recipe import BoosterRecipe, Recipe, SearchRecipe, load_recipe
 from training.run import train
 from training.search import BOLD, Found, Trial, search
 
@@ -81,6 +81,19 @@ def test_a_gain_that_one_fold_alone_shows_is_not_taken(quick: Recipe) -> None:
     assert tried(1, 0.28, 0.29, 0.29).clearly_better(own)
     assert not tried(2, 0.20, 0.31, 0.31).clearly_better(own)  # a lower mean, by one fold
     assert not own.clearly_better(own)
+
+
+def test_a_bold_booster_is_taken_where_it_is_better_and_else_left(quick: Recipe) -> None:
+    recipe = asking(quick)
+    bold = recipe.booster.model_copy(update=BOLD)
+
+    def chosen(loss: float) -> BoosterRecipe:
+        own = Trial(0, recipe.booster, 0.3, (0.3, 0.3), 10, finished=True)
+        other = Trial(1, bold, loss, (loss, loss), 10, finished=True)
+        return searching._found(recipe, [own, other]).recipe.booster
+
+    assert chosen(0.2) == bold
+    assert chosen(0.2995) == chosen(0.31) == recipe.booster
 
 
 def test_a_gain_of_less_than_half_a_percent_is_the_luck_of_the_best_of_many(quick: Recipe) -> None:
