@@ -235,7 +235,7 @@ def _refuse_one_answer(churned: Floats) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Agreed:
     """What folds agree on, all pooled: the number of trees for all rows, the calibration and kappa.
 
@@ -247,19 +247,16 @@ class Agreed:
     kappa: float
     unseen: Sequence[Unseen]
 
-    @property
-    def log_losses(self) -> list[float]:
-        """The blend's mean log loss on the later months of each fold."""
+    @cached_property
+    def row_losses(self) -> list[Floats]:
+        """The blend's log loss on the later rows of each fold."""
         log_odds = [fold.blended(self.platt, self.kappa) for fold in self.unseen]
-        return [
-            float((np.logaddexp(0.0, z) - fold.churned * z).mean())
-            for z, fold in zip(log_odds, self.unseen, strict=True)
-        ]
+        return [np.logaddexp(0.0, z) - fold.churned * z for z, fold in zip(log_odds, self.unseen, strict=True)]
 
     @property
     def log_loss(self) -> float:
-        """The same over all of them together; there is at least one fold."""
-        return float(np.average(self.log_losses, weights=[len(fold.churned) for fold in self.unseen]))
+        """Its mean over all of them; there is at least one fold."""
+        return float(np.concatenate(self.row_losses).mean())
 
 
 def agree(folds: Sequence[FittedFold], recipe: Recipe, events: float, weight: float) -> Agreed:

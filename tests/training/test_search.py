@@ -12,11 +12,11 @@ import pytest
 from tests.training.conftest import snapshots_of
 from tests.training.fabricated import Made, a_company
 from training import search as searching
-from training.fitting import Material
+from training.fitting import Material, Prepared, agree
 from training.folds import Positions, split_final_block
 from training.recipe import BoosterRecipe, Recipe, SearchRecipe, load_recipe
 from training.run import train
-from training.search import BOLD, Found, Trial, search
+from training.search import BOLD, Found, Trial, gain_over, search
 
 TRIALS = 7
 
@@ -67,20 +67,40 @@ def test_what_is_chosen_is_the_best_of_those_that_saw_all_folds(found: Found, qu
     best = min(finished, key=lambda trial: trial.log_loss)
     assert found.trials[0] == best
     assert found.own is not None
-    assert found.recipe.booster == (best if best.clearly_better(found.own) else found.own).booster
+    assert found.recipe.booster == (best if best.clearly_better else found.own).booster
     assert found.recipe.search == SearchRecipe(trials=0, seconds=0)
     assert found.trials[0].log_loss <= (found.own or found.trials[-1]).log_loss
-    assert all(len(trial.by_fold) < quick.folds.origins for trial in found.trials if not trial.finished)
+    assert not any(trial.clearly_better for trial in found.trials if not trial.finished)
 
 
-def test_a_gain_that_one_fold_alone_shows_is_not_taken(quick: Recipe) -> None:
-    def tried(number: int, *by_fold: float) -> Trial:
-        return Trial(number, asking(quick).booster, float(np.mean(by_fold)), by_fold, 10, finished=True)
+def tried(number: int, booster: BoosterRecipe, log_loss: float, gain_error: float = 0.0) -> Trial:
+    """Made up, on months where the recipe's own booster has a log loss of 0.3."""
+    return Trial(number, booster, log_loss, 0.3 - log_loss, gain_error, rounds=10, finished=True)
 
-    own = tried(0, 0.30, 0.30, 0.30)
-    assert tried(1, 0.28, 0.29, 0.29).clearly_better(own)
-    assert not tried(2, 0.20, 0.31, 0.31).clearly_better(own)  # a lower mean, by one fold
-    assert not own.clearly_better(own)
+
+def test_a_gain_within_chance_over_accounts_or_of_less_than_half_a_percent_is_none(quick: Recipe) -> None:
+    booster = asking(quick).booster
+    assert tried(1, booster, 0.290, gain_error=0.004).clearly_better
+    assert not tried(1, booster, 0.290, gain_error=0.006).clearly_better
+    assert not tried(1, booster, 0.2990).clearly_better
+    assert tried(1, booster, 0.2980).clearly_better
+    assert not tried(0, booster, 0.3).clearly_better
+
+
+def test_the_error_of_a_gain_is_that_of_the_bootstrap_over_accounts(company: Made, quick: Recipe) -> None:
+    """The slow way: accounts drawn with all their rows, again and again."""
+    material = company.material(asking(quick))
+    folds = [Prepared(material, fold) for fold in material.folds(rows_of(material))]
+    recipes = asking(quick).booster, asking(quick).booster.model_copy(update=BOLD)
+    own, bold = (agree([fold.fitted(one, 7) for fold in folds], quick, 100, 1.0) for one in recipes)
+    gain, error = gain_over(own, bold)
+    gains = np.concatenate(own.row_losses) - np.concatenate(bold.row_losses)
+    assert gain == pytest.approx(own.log_loss - bold.log_loss)
+    names, account = np.unique(np.concatenate([fold.accounts for fold in bold.unseen]), return_inverse=True)
+    sums, rows = np.bincount(account, weights=gains), np.bincount(account)
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(len(names), size=len(names)) for _ in range(2000)]
+    assert error == pytest.approx(np.std([sums[draw].sum() / rows[draw].sum() for draw in draws]), rel=0.1)
 
 
 def test_a_bold_booster_is_taken_where_it_is_better_and_else_left(quick: Recipe) -> None:
@@ -88,21 +108,11 @@ def test_a_bold_booster_is_taken_where_it_is_better_and_else_left(quick: Recipe)
     bold = recipe.booster.model_copy(update=BOLD)
 
     def chosen(loss: float) -> BoosterRecipe:
-        own = Trial(0, recipe.booster, 0.3, (0.3, 0.3), 10, finished=True)
-        other = Trial(1, bold, loss, (loss, loss), 10, finished=True)
-        return searching._found(recipe, [own, other]).recipe.booster
+        trials = [tried(0, recipe.booster, 0.3), tried(1, bold, loss)]
+        return searching._found(recipe, trials).recipe.booster
 
     assert chosen(0.2) == bold
     assert chosen(0.2995) == chosen(0.31) == recipe.booster
-
-
-def test_a_gain_of_less_than_half_a_percent_is_the_luck_of_the_best_of_many(quick: Recipe) -> None:
-    def tried(*by_fold: float) -> Trial:
-        return Trial(1, asking(quick).booster, float(np.mean(by_fold)), by_fold, 10, finished=True)
-
-    own = tried(0.400, 0.400, 0.400)
-    assert not tried(0.3985, 0.3985, 0.3985).clearly_better(own)
-    assert tried(0.3975, 0.3975, 0.3975).clearly_better(own)
 
 
 def test_every_booster_is_allowed_by_the_recipe_and_of_its_seed_and_rounds(found: Found, quick: Recipe) -> None:
