@@ -74,6 +74,7 @@ NEXT = {
     "G11": "answers are less sure than they say: train again when the newest months have their labels.",
 }
 NEED_TABLES = ("G08", "G09")
+NEED_CHURNED = ("G02", "G04", "G06", "G11")  # accounts: with too few they cannot be judged
 EXTRAPOLATED = "G10"  # a horizon that cannot be judged is marked in every answer, and stands in nobody's way
 VOUCHING = "--allow-unproven-tables"
 FROM_FILE = (
@@ -99,7 +100,13 @@ def refusals(gates: Sequence[Gate]) -> list[str]:
 
 def next_steps(gates: Sequence[Gate]) -> list[str]:
     """Return what to do about each gate that stands against promotion."""
-    return [f"{gate.code}: {NEXT.get(gate.code, 'see its reason.')}" for gate in _against(gates)]
+    return [f"{gate.code}: {_next_step(gate)}" for gate in _against(gates)]
+
+
+def _next_step(gate: Gate) -> str:
+    if gate.verdict is Verdict.CANNOT_JUDGE and gate.code in NEED_CHURNED:
+        return "it can be judged when G01 is met."
+    return NEXT.get(gate.code, "see its reason.")
 
 
 def not_promoted(version: int, gates: Sequence[Gate]) -> str:
@@ -138,7 +145,7 @@ def beats_base_rate(contest: Contest, enough: Gate) -> Gate:
     """G02: lower log loss than saying the same for everybody, and a ranking, both beyond chance over accounts.
 
     Where the rate has moved, a lower log loss alone may only mean that it was followed. With too few churned
-    accounts a lower one proves nothing; one that is no lower still fails.
+    accounts a lower one proves nothing; one that is higher beyond chance still fails.
     """
     gap = contest.difference("blend", "base_rate")
     area = contest.scores["blend"].auc_interval
@@ -147,7 +154,9 @@ def beats_base_rate(contest: Contest, enough: Gate) -> Gate:
     if enough.verdict is Verdict.PASS:
         learnt = gap.high < 0 and area is not None and area[0] > 0.5
         return _gate("G02", Verdict.PASS if learnt else Verdict.FAIL, reason)
-    return _gate("G02", Verdict.FAIL if gap.value >= 0 else Verdict.CANNOT_JUDGE, reason)
+    if gap.low > 0:
+        return _gate("G02", Verdict.FAIL, reason)
+    return _gate("G02", Verdict.CANNOT_JUDGE, f"too few churned accounts; {reason}")
 
 
 def not_worse_than_simple(contest: Contest, recipe: GateRecipe) -> Gate:
@@ -160,9 +169,14 @@ def not_worse_than_simple(contest: Contest, recipe: GateRecipe) -> Gate:
 
 
 def calibrated(contest: Contest, recipe: GateRecipe) -> Gate:
-    """G04: the mean probability is near the share that churned, or within chance of it."""
+    """G04: the mean probability is near the share that churned, or within chance of it.
+
+    Where nobody of the block churned, draws of its accounts know of no chance.
+    """
     said = contest.scores["blend"].mean_probability
     happened = float(contest.block.churned.mean())
+    if happened == 0.0:
+        return _gate("G04", Verdict.CANNOT_JUDGE, f"said {said:.2%}, and nobody of the final block churned.")
     _, (low, high) = contest.block.calibration_gap(contest.probabilities["blend"])
     near = fits(said, happened, (low, high), recipe.calibration_ratio)
     reason = (
