@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from features.errors import TableError
 from features.measures.rows import floats
+from features.snapshot_checks import refuse_broken_rows, refuse_other_columns
 from features.vectors import FeatureContract, Floats, Vectors
 
 CONTRACT_KEY = b"keepsight_contract"
@@ -87,14 +88,16 @@ def read_snapshots(path: Path) -> tuple[Vectors, Floats]:
     Raises
     ------
     TableError
-        No such file, or not a snapshot file.
+        No such file, not a snapshot file, or its rows cannot be (:mod:`features.snapshot_checks`).
     """
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
     contract = contract_of(path, table.schema)
+    refuse_other_columns(path, table, contract)
     values = np.column_stack([floats(table[name]) for name in contract.names])
+    refuse_broken_rows(path, table, contract, values)
     vectors = Vectors(
         contract,
         np.array(table["account_id"].to_pylist(), dtype=object),

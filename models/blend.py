@@ -11,11 +11,13 @@ when a healthy reading is hidden, and less coverage only widens the choice: the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from features.errors import BundleError
 from features.vectors import Floats
+from models.numbers import finite
 
 NORMAL_90 = 1.6448536269514722  # half-width of 90 % in standard errors
 
@@ -39,6 +41,11 @@ class Interval:
     unknown: float = 1.0
     later: float = 0.0
     parameters: float = 1.0
+
+    def __post_init__(self) -> None:
+        parts = asdict(self).values()
+        if not (finite(*parts) and min(parts) >= 0.0 and finite(self.later**2)):
+            raise BundleError("blend: a part of the interval is negative or not finite.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,14 @@ class Blend:
     churned_accounts: float
     median_coverage: float
     interval: Interval = Interval()
+
+    def __post_init__(self) -> None:
+        parts = (self.kappa, self.churned_accounts, self.median_coverage)
+        if not (finite(*parts) and min(parts) >= 0.0):
+            raise BundleError(
+                f"blend: kappa is {self.kappa}, churned_accounts {self.churned_accounts}, median_coverage "
+                f"{self.median_coverage}; none may be negative or infinite."
+            )
 
     @property
     def full_weight(self) -> float:

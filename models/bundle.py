@@ -29,11 +29,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from features.errors import BundleError, ContractMismatchError
-from features.vectors import FeatureContract, feature_contract
+from features.readings import UnknownReason
+from features.vectors import FeatureContract, Vectors, feature_contract
 from models.blend import Blend, Interval
 from models.booster import REMEDY, contributions, load_booster, refuse_unless_readable
 from models.calibration import Platt
-from models.design import Medians
+from models.design import DesignMatrix, Medians, design_matrix
 from models.hazard import Hazard
 from models.scorecard import Scorecard
 from models.start import Start
@@ -279,7 +280,7 @@ def load_bundle(folder: Path, *, trusted: bool = False, version: str | None = No
         medians=contract[1],
         hazard=_read(folder, "calibration.json", text, lambda _: Hazard.from_plain(calibration["hazard"])),
         company=contract[2],
-        base_rate=_read(folder, "calibration.json", text, lambda _: float(calibration["base_rate"])),
+        base_rate=_read(folder, "calibration.json", text, lambda _: _share(calibration["base_rate"])),
         recipe=text["recipe.toml"],
         model_card=text["model_card.md"],
         given_version=version,
@@ -324,6 +325,7 @@ def _refuse_unless_whole(folder: Path, bundle: Bundle) -> None:
             f"{folder}: booster.txt reads {columns} columns, contract.json has {len(bundle.medians.fills)}. "
             + REMEDY
         )
+    _read(folder, "contract.json", {"contract.json": ""}, lambda _: _design_of_nothing(bundle))
     items = tuple(column.name for column in bundle.contract.items)
     if items != bundle.scorecard.items:
         raise BundleError(f"{folder}: scorecard.json and contract.json name different items. {REMEDY}")
@@ -369,6 +371,20 @@ def _contract(text: str) -> tuple[FeatureContract, Medians, str | None]:
     best = tuple(float(value) for value in raw["best"])
     stale_after_days = tuple(float(days) for days in raw["stale_after_days"])
     return contract, Medians(best, fills, stale_after_days), raw.get("company")
+
+
+def _design_of_nothing(bundle: Bundle) -> DesignMatrix:
+    """Return the booster's columns of an account of which nothing is known: they fit what stands for unknown."""
+    shape = (1, len(bundle.contract.columns))
+    letters = np.full(shape, UnknownReason.NOT_GIVEN.letter)
+    nobody, never = np.array([""], dtype=object), np.array(["NaT"], dtype="datetime64[s]")
+    return design_matrix(Vectors(bundle.contract, nobody, never, np.full(shape, np.nan), letters), bundle.medians)
+
+
+def _share(value: float) -> float:
+    if not 0.0 < value < 1.0:
+        raise BundleError(f"the base rate is {value}; it must lie between 0 and 1.")
+    return float(value)
 
 
 def _blend(text: str) -> Blend:

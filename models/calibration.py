@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from features.errors import BundleError
 from features.vectors import Floats
+from models.numbers import finite
 
 SMALLEST_SLOPE = 0.05  # a model that learnt nothing is flattened, never turned around
 
@@ -28,6 +29,8 @@ class Platt:
     b: float
 
     def __post_init__(self) -> None:
+        if not finite(self.a, self.b):
+            raise BundleError(f"calibration: a is {self.a}, b is {self.b}; both must be finite.")
         if not self.b >= SMALLEST_SLOPE:
             raise BundleError(
                 f"calibration: b is {self.b}; it must be at least {SMALLEST_SLOPE}, "

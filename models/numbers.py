@@ -6,6 +6,8 @@ never through BLAS, whose order of summation depends on the number of rows.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from features.vectors import Floats
@@ -63,6 +65,15 @@ def logit(probability: float) -> float:
     0.0
     """
     return float(np.log(probability) - np.log1p(-probability))
+
+
+def finite(*values: float) -> bool:
+    """Return whether all values are numbers, and none of them infinite.
+
+    >>> finite(0.0, 1e9), finite(1.0, float("nan"))
+    (True, False)
+    """
+    return all(math.isfinite(value) for value in values)
 
 
 def log_odds_of(probability: Floats) -> Floats:

@@ -16,7 +16,7 @@ import numpy as np
 from features.catalogue.schema import Policy
 from features.errors import BundleError
 from features.vectors import FeatureContract, Floats, Role
-from models.numbers import logit, row_sums, share_within
+from models.numbers import finite, logit, row_sums, share_within
 from models.signs import AT_RISK, CRITICAL, WATCH, Judgements, Severities
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Scorecard:
         watch, at_risk, critical = self.combination
         if min(self.weights, default=0.0) < 0 or min(self.mean_severity, default=0.0) < 0:
             raise BundleError("scorecard: a weight or mean severity is negative; a sign would lower the risk.")
+        if not finite(self.intercept, *self.weights, *self.mean_severity, *self.combination):
+            raise BundleError("scorecard: not all of its numbers are finite.")
         if not 0.0 <= watch <= at_risk <= critical:
             raise BundleError("scorecard: combination must not be negative, and must not fall with the level.")
 

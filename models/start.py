@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from features.errors import BundleError
 from features.vectors import Floats
+from models.numbers import finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ class Start:
     level: float
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.share <= 1.0:
+        if not (0.0 <= self.share <= 1.0 and finite(self.level)):
             raise BundleError(
-                f"calibration: the scorecard's share of the start is {self.share}; it must lie between 0 and 1. "
-                "Train again (`keepsight train`)."
+                f"calibration: the scorecard's share of the start is {self.share}, the level {self.level}; the "
+                "share must lie between 0 and 1, the level be finite. Train again (`keepsight train`)."
             )
 
     def __call__(self, scorecard: Floats) -> Floats:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from features.catalogue.schema import Definitions
 from features.sources import Untimed
@@ -17,6 +18,7 @@ from training.evaluation import Difference, auc
 from training.fitting import Material, fit
 from training.folds import Split, churned_accounts
 
+PARTS = 5  # of the accounts; the others say what a category is like
 FEWEST_CHURNED = 10  # accounts behind a column's AUC; under it one lucky column would alarm
 SHUFFLED_ROUNDS = 60
 SHUFFLED_ORIGINS = 2
@@ -24,11 +26,16 @@ SHUFFLED_ORIGINS = 2
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """A column that alone ranks churn, by its values or by being unknown; AUC in the direction that fits."""
+    """A column that alone ranks churn, by its values or by being unknown; AUC in the direction that fits.
+
+    `by`: "value" or "unknown", of all rows; or "value at first", "unknown at first": at an account's first
+    snapshot, of who ever churned. What was filled in afterwards tells that from the first on, and hides among the
+    rows that lie long before.
+    """
 
     column: str
     auc: float
-    by: str  # "value" or "unknown"
+    by: str
 
 
 def most_telling(vectors: Vectors, churned: Floats) -> list[Telling]:
@@ -39,7 +46,18 @@ def most_telling(vectors: Vectors, churned: Floats) -> list[Telling]:
     vectors, churned
         n rows, all with labels.
     """
-    found = []
+    account = np.unique(vectors.account_ids.astype(str), return_inverse=True)[1]
+    in_order = np.lexsort((vectors.as_of, account))
+    first = in_order[np.diff(account[in_order], prepend=-1) > 0]
+    ever = np.bincount(account, weights=churned) > 0
+    return sorted(
+        [*_each_column(vectors, churned, ""), *_each_column(vectors.take(first), ever.astype(float), " at first")],
+        key=lambda telling: -telling.auc,
+    )
+
+
+def _each_column(vectors: Vectors, churned: Floats, when: str) -> Iterator[Telling]:
+    place_of_account = np.unique(vectors.account_ids.astype(str), return_inverse=True)[1]
     for place, column in enumerate(vectors.contract.columns):
         if not column.in_model:
             continue
@@ -51,19 +69,32 @@ def most_telling(vectors: Vectors, churned: Floats) -> list[Telling]:
         ):
             if churned_accounts(vectors.account_ids[rows], churned[rows]) < FEWEST_CHURNED:
                 continue
-            area = _telling(column.kind, churned[rows], ranking[rows])
+            area = _telling(column.kind, churned[rows], ranking[rows], place_of_account[rows] % PARTS)
             if area is not None:
-                found.append(Telling(column.name, area, by))
-    return sorted(found, key=lambda telling: -telling.auc)
+                yield Telling(column.name, area, by + when)
 
 
-def _telling(kind: str, churned: Floats, ranking: Floats) -> float | None:
-    if kind == "category":  # codes have no order: rank them by their own churn rate
-        codes = ranking.astype(int)
-        rates = np.bincount(codes, weights=churned) / np.maximum(np.bincount(codes), 1)
-        ranking = rates[codes]
+def _telling(kind: str, churned: Floats, ranking: Floats, part: npt.NDArray[np.intp]) -> float | None:
+    if kind == "category":
+        ranking = _rates(ranking, churned, part)
     area = auc(churned, ranking)
     return None if area is None else max(area, 1 - area)
+
+
+def _rates(values: Floats, churned: Floats, part: npt.NDArray[np.intp]) -> Floats:
+    """Rank categories, whose codes have no order, by the share of *other* accounts with them that churned.
+
+    By that of their own rows a category of each account's own would tell everything.
+    """
+    names, code = np.unique(values, return_inverse=True)
+    mean = churned.mean()
+    rates = np.empty(len(values))
+    for own in range(PARTS):
+        others = part != own
+        rows = np.bincount(code[others], minlength=len(names))
+        lost = np.bincount(code[others], weights=churned[others], minlength=len(names))
+        rates[~others] = ((lost + mean) / (rows + 1))[code[~others]]
+    return rates
 
 
 def shuffled(material: Material, split: Split) -> Difference:

@@ -24,7 +24,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class Part(BaseModel):
     """Frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LabelRecipe(Part):
@@ -135,6 +135,12 @@ class HorizonRecipe(Part):
     slope_sd: PositiveFloat
     churned_accounts: PositiveInt
 
+    @field_validator("days")
+    @classmethod
+    def _each_once(cls, days: tuple[int, ...]) -> tuple[int, ...]:
+        """Return them in order, once each."""
+        return tuple(sorted(set(days)))
+
 
 class BlendRecipe(Part):
     """Prior of kappa: the churned accounts at which model and scorecard weigh the same."""
@@ -181,7 +187,7 @@ class GateRecipe(Part):
     churned_accounts_final: PositiveInt
     tolerance_log_loss: Annotated[float, Field(ge=0)]
     calibration_ratio: Annotated[float, Field(ge=1)]
-    too_good_auc: Annotated[float, Field(gt=0.5, le=1)]
+    too_good_auc: Annotated[float, Field(gt=0.5, lt=1)]
 
 
 class Recipe(Part):

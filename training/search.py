@@ -8,11 +8,12 @@ others after a fold is given up.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -210,7 +211,7 @@ def _name(material: Material, rows: Positions) -> str:
     return digest.hexdigest()[:20]
 
 
-@contextmanager
+@contextlib.contextmanager
 def _kept(folder: Path | None, name: str) -> Iterator[Any]:
     """Yield Optuna's storage, which nobody else writes to meanwhile."""
     import optuna
@@ -222,12 +223,26 @@ def _kept(folder: Path | None, name: str) -> Iterator[Any]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel frees it, however the process ends
+        _set_aside_if_damaged((folder / name).with_suffix(".db"))
         # SQLite, not a journal file: a line that a killed process leaves half written would end every later run.
         storage = optuna.storages.RDBStorage(f"sqlite:///{(folder / name).resolve()}.db")
         try:
             yield storage
         finally:
             storage.engine.dispose()
+
+
+def _set_aside_if_damaged(trials: Path) -> None:
+    """Rename a file that is no database any more: its trials are made again."""
+    if not trials.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(trials)) as database:
+            sound = database.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    except sqlite3.DatabaseError:
+        sound = False
+    if not sound:
+        trials.replace(trials.with_suffix(".damaged"))
 
 
 class _Trying:

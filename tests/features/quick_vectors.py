@@ -33,6 +33,9 @@ def quick_vectors(
     accounts = np.array(grid["account_id"].to_pylist(), dtype=object)
     as_of = grid["as_of"].to_numpy().astype("datetime64[s]")
     values = np.array([_numbers(f"{a} {d}", len(contract.columns)) for a, d in zip(accounts, as_of, strict=True)])
+    for place, column in enumerate(contract.columns):
+        if column.kind == "category":
+            values[:, place] = np.floor(values[:, place]) % len(column.codebook) if column.codebook else np.nan
     unknown = np.where(np.isnan(values), UnknownReason.NO_BASE.letter, KNOWN_LETTER)
     plans = contract.columns[contract.position["plan"]].codebook
     values[:, contract.position["plan"]] = [_code(plan_of(account), plans) for account in accounts]

@@ -125,6 +125,28 @@ def test_a_column_written_after_the_outcome_is_named(company: Made, quick: Recip
     assert "look for the leak: licences by value" in reason(answer, "G06")
 
 
+def test_a_flag_filled_in_afterwards_for_all_who_ever_left_is_named(company: Made) -> None:
+    """Over a long history most rows of a later leaver are no churn yet: by rows alone it looks less than it is."""
+    labelled = np.flatnonzero(~np.isnan(company.churned))
+    lost = set(company.vectors.account_ids[labelled][company.churned[labelled] == 1])
+    flag = np.array([float(account in lost) for account in company.vectors.account_ids])
+    telling = most_telling(
+        with_column(company, "licences", flag).vectors.take(labelled), company.churned[labelled]
+    )
+    found = {one.by: one.auc for one in telling if one.column == "licences"}
+    assert telling[0].column == "licences"
+    assert found["value at first"] == 1.0 > found["value"]
+
+
+def test_a_category_of_each_accounts_own_tells_nothing(company: Made) -> None:
+    labelled = np.flatnonzero(~np.isnan(company.churned))
+    own = np.unique(company.vectors.account_ids.astype(str), return_inverse=True)[1]
+    telling = most_telling(
+        with_column(company, "plan", own * 1.0).vectors.take(labelled), company.churned[labelled]
+    )
+    assert max(one.auc for one in telling if one.column == "plan") < 0.6
+
+
 def test_a_column_that_is_only_known_of_those_who_stay_is_named(company: Made) -> None:
     labelled = ~np.isnan(company.churned)
     column = np.where(company.churned == 1, np.nan, 1.0)
