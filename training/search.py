@@ -46,9 +46,8 @@ TRIED = tuple(BOLD)  # the booster's parameters that are searched
 # The best of many is partly luck: of eight on `ibm_telco` one looked better by up to 0.4 % of the loss, 3 standard
 # errors, and was worse by 0.001 on other rows; what was really better was so by 1 % and more.
 LEAST_GAIN = 0.005
-ERRORS_BEYOND = (
-    2.0  # standard errors over accounts; folds share the months that they learn from, and agree by that
-)
+# Standard errors over accounts, not over folds: those share the months that they learn from, and agree by that.
+ERRORS_BEYOND = 2.0
 STARTUP_TRIALS = 6  # the two that are given, and those drawn at random
 TRIALS_BEFORE_PRUNING = 4  # trials that show what a fold's loss is like
 

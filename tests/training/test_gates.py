@@ -16,6 +16,7 @@ from training.evaluation import Difference
 from training.gates import (
     NEXT,
     VOUCHED,
+    Gate,
     Verdict,
     next_steps,
     refusals,
@@ -85,6 +86,12 @@ def test_with_few_churned_accounts_nothing_can_be_said(quick: Recipe) -> None:
     assert refusals(answer.gates)
     # And the answer leans on the rules.
     assert answer.registered.blend.full_weight < 0.5
+
+
+def test_what_too_few_churned_accounts_leave_open_says_what_would_settle_it() -> None:
+    few = Gate("G02", "tells more than the base rate", Verdict.CANNOT_JUDGE, "too few churned accounts")
+    assert next_steps([few]) == ["G02: it can be judged when G01 is met."]
+    assert "connect more tables" in next_steps([replace(few, verdict=Verdict.FAIL)])[0]
 
 
 def test_a_history_without_months_to_judge_by_is_registered_unproven(quick: Recipe) -> None:

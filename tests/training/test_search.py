@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,6 +154,17 @@ def test_trials_that_were_made_are_not_made_again(
     assert searched(company, asking(quick, trials=4), tmp_path) == first
     fewer = searched(company, asking(quick, trials=2), tmp_path)
     assert {trial.number for trial in fewer.trials} == {0, 1}
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:20_000], lambda _whole: b"no database" * 4000])
+def test_damaged_trials_are_set_aside_and_made_again(
+    company: Made, quick: Recipe, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    whole = searched(company, asking(quick, trials=2), tmp_path)
+    (trials,) = tmp_path.glob("*.db")
+    trials.write_bytes(damage(trials.read_bytes()))
+    assert searched(company, asking(quick, trials=2), tmp_path) == whole
+    assert trials.with_suffix(".damaged").exists()
 
 
 def test_other_data_or_another_recipe_is_another_search(company: Made, quick: Recipe, tmp_path: Path) -> None:
