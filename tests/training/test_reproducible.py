@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,16 @@ import pytest
 
 from training.simulation import simulate
 
-# argv: --sources or --snapshots, its path, a recipe.
+# argv: --sources or --snapshots, its path, a recipe, a home.
 TRAIN = """
 import sys
 from pathlib import Path
 from training.commands import _train_from_file, _train_from_sources
 from training.recipe import load_recipe
-way, path, recipe = sys.argv[1:]
+way, path, recipe, home = sys.argv[1:]
 train = {"--sources": _train_from_sources, "--snapshots": _train_from_file}[way]
-print(train(Path(path), None, load_recipe(Path(recipe)), lambda _: lambda done, total: None, Path()).bundle.digest)
+silent = lambda _: lambda done, total: None
+print(train(Path(path), None, load_recipe(Path(recipe)), silent, Path(home)).bundle.digest)
 """
 RECIPE = """
 [booster]
@@ -37,10 +39,11 @@ bootstrap_repeats = 50
 
 
 def digest(way: str, path: Path, threads: int, scratch: Path, more: str = "") -> str:
-    """Train in a process of its own, and return the bundle's digest."""
+    """Train in a process and a home of its own, so that no trials of a search are shared; return the digest."""
     recipe = scratch / f"recipe-{threads}.toml"
     recipe.write_text(f"{more}\n{RECIPE.format(threads=threads)}", encoding="utf-8")
-    command = [sys.executable, "-c", TRAIN, way, str(path), str(recipe)]
+    home = tempfile.mkdtemp(dir=scratch)
+    command = [sys.executable, "-c", TRAIN, way, str(path), str(recipe), home]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
