@@ -2,11 +2,12 @@
 
 ::
 
-    python -m tests.bench.featuretools_contender FOLDER OUT [expressible] [MONTHS]
+    python -m tests.bench.featuretools_contender FOLDER OUT [MONTHS]
 
-It runs in an environment of its own (pandas 2.2.3), so nothing of Keepsight is imported here. Only the features
-asked for are made, one call for each window. What was not recorded by the cut-off time is hidden by a secondary
-time index; corrections cannot be expressed, so it is run on the tables as first recorded.
+It runs in an environment of its own (pandas 2.2.3), so nothing of Keepsight is imported here. Only the numbers
+asked for are made, each once, one call for each window, with only that window's columns. A secondary time index
+hides what was not recorded by the cut-off time and, where they must not count yet, rows less than so many days
+back and rows that had not ended. Corrections cannot be expressed, so it is run on the tables as first recorded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 import sys
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from tests.bench.data.columns import FIRST_DAY
+from tests.bench.data.columns import DAY, FIRST_DAY
 from tests.bench.pairs import MONTHS, account_ids, as_of_dates
 from tests.bench.shapes import SHAPES
 
@@ -31,19 +33,112 @@ if TYPE_CHECKING:
 
 A_MOMENT = pd.Timedelta(1, "us")
 SINCE = pd.Timestamp(FIRST_DAY)
-Measures = Mapping[str, Mapping[str, Any]]
+ENDED = {"tickets": "closed_at", "feedback": "resolved_at"}
+Measure = Mapping[str, Any]
 
 
-def measures() -> Measures:
-    """Return what is asked for, each as one aggregate."""
-    text = Path(__file__).with_name("expressible.toml").read_text(encoding="utf-8")
-    return {
-        name: {**measure["rows"], "of": "last"} if measure["kind"] == "recency" else measure["aggregate"]
-        for name, measure in tomllib.loads(text).items()
-    }
+# --- what is asked for ----------------------------------------------------------------------------------------
 
 
-def matching(rows: pd.DataFrame, any_of: list[dict[str, Any]]) -> pd.Series:
+@dataclass(frozen=True)
+class Number:
+    """One number of each account: of the rows that match any of the filters, and `also`, in a window.
+
+    A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago.
+    """
+
+    table: str
+    of: str = "rows"
+    columns: Sequence[str] = ()
+    any_of: Sequence[Measure] = ()
+    also: Measure = field(default_factory=dict)
+    window_days: int = 0
+    days_ago: int = 0
+    ended_days_ago: int | None = None
+
+    @property
+    def column(self) -> str:
+        """The same for the same rows: windows share columns."""
+        return str(replace(self, window_days=0))
+
+
+# Of the cut-off times in seconds, and of a measure's numbers in order.
+Formula = Callable[..., pd.Series]
+Asked = tuple[Sequence[Number], Formula]
+
+
+def asked(measure: Measure) -> Asked:
+    """Return the numbers that a measure is made of, and what it makes of them."""
+    return KINDS[measure["kind"]](measure)
+
+
+def _aggregate(measure: Measure) -> Asked:
+    rows = dict(measure["aggregate"])
+    days_ago = rows.pop("until_days_ago", 0)
+    number = Number(**rows | {"window_days": rows["window_days"] + days_ago}, days_ago=days_ago)
+    bonuses = measure.get("bonuses", [])
+    better = [replace(number, of="rows", columns=(), also=bonus["filter"]) for bonus in bonuses]
+
+    def formula(now: pd.Series, counted: pd.Series, *found: pd.Series) -> pd.Series:
+        del now
+        return sum((b["points"] * (f > 0) for b, f in zip(bonuses, found, strict=True)), start=counted)
+
+    return [number, *better], formula
+
+
+def _days_since(measure: Measure) -> Asked:
+    if measure.get("active_blocks", 1) > 1:
+        raise ValueError("blocks that end with the last row cannot be expressed")
+    return [Number(**measure["rows"], of="last")], lambda now, last: (now - last) // DAY
+
+
+def _open_at(measure: Measure) -> Asked:
+    """Open are all rows so far less those that ended so far."""
+    rows, bonuses = Number(**measure["rows"]), measure.get("bonuses", [])
+    ages = [0, *(bonus["open_longer_than_days"] + 1 for bonus in bonuses)]  # whole days
+    ended = [measure.get("ended_within_days", 0), *(0 for _ in bonuses)]
+    pairs = zip(ages, ended, strict=True)
+    numbers = [replace(rows, days_ago=age, ended_days_ago=ago) for age, end in pairs for ago in (None, end)]
+
+    def formula(now: pd.Series, *found: pd.Series) -> pd.Series:
+        del now
+        still, *old = [rows - gone for rows, gone in zip(found[::2], found[1::2], strict=True)]
+        return sum((b["points"] * (o > 0) for b, o in zip(bonuses, old, strict=True)), start=still)
+
+    return numbers, formula
+
+
+def _blocks(measure: Measure) -> Asked:
+    """What lies in a block is what lies at least so far back, less what lies a block further back."""
+    blocks, days = measure["blocks"], measure["block_days"]
+    numbers = [
+        Number(measure["table"], any_of=[measure[side]], window_days=blocks * days, days_ago=block * days)
+        for block in range(blocks)
+        for side in ("more", "than")
+    ]
+
+    def formula(now: pd.Series, *found: pd.Series) -> pd.Series:
+        del now
+        ahead = [more - than for more, than in zip(found[::2], found[1::2], strict=True)]
+        further = [*ahead[1:], 0.0]
+        return sum((a > f for a, f in zip(ahead, further, strict=True)), start=0.0)
+
+    return numbers, formula
+
+
+KINDS: Mapping[str, Callable[[Measure], Asked]] = {
+    "aggregate": _aggregate,
+    "recency": _days_since,
+    "silence": _days_since,
+    "open_at": _open_at,
+    "blocks": _blocks,
+}
+
+
+# --- tables ---------------------------------------------------------------------------------------------------
+
+
+def matching(rows: pd.DataFrame, any_of: Sequence[Measure]) -> pd.Series:
     """Tell which rows match any of the filters."""
     found = pd.Series(not any_of, index=rows.index)
     for one in any_of:
@@ -57,107 +152,158 @@ def matching(rows: pd.DataFrame, any_of: list[dict[str, Any]]) -> pd.Series:
     return found
 
 
-def column_of(rows: pd.DataFrame, measure: Mapping[str, Any], occurred: str) -> pd.Series:
+def column_of(rows: pd.DataFrame, number: Number) -> pd.Series:
     """Return what the primitive is put over: a number or a category, null where a row does not count."""
-    counts = matching(rows, measure.get("any_of", []))
-    columns = measure.get("columns", [])
-    match measure.get("of", "rows"):
+    counts = matching(rows, number.any_of) & matching(rows, [number.also])
+    if number.ended_days_ago is not None:
+        counts &= rows[ENDED[number.table]].notna()
+    match number.of:
         case "rows":
             return pd.Series(1.0, index=rows.index).where(counts)
         case "last":
-            return ((rows[occurred] - SINCE) / pd.Timedelta(seconds=1)).where(counts)
+            return ((rows["occurred"] - SINCE) / pd.Timedelta(seconds=1)).where(counts)
         case "distinct":
             codes = np.zeros(len(rows), dtype=np.int64)
-            for column in columns:
+            for column in number.columns:
                 code, values = pd.factorize(rows[column])
                 codes = codes * (len(values) + 1) + code
                 counts &= rows[column].notna()
             return pd.Series(pd.factorize(codes)[0], index=rows.index).where(counts).astype("category")
         case _:
-            return rows[columns[0]].astype(float).where(counts)
+            return rows[number.columns[0]].astype(float).where(counts)
 
 
-def table_of(folder: Path, table: str, asked: Measures) -> pd.DataFrame:
-    """Return a table with one column for each measure, and the moment from which it is known."""
+def visible_from(rows: pd.DataFrame, number: Number) -> pd.Series:
+    """Return from when on a column of these rows may be seen: recorded, so far back, ended."""
+    seen = rows.recorded_at
+    if number.days_ago:
+        seen = later(seen, rows.occurred + pd.Timedelta(days=number.days_ago))
+    if number.ended_days_ago is not None:
+        seen = later(seen, rows[ENDED[number.table]] + pd.Timedelta(days=number.ended_days_ago))
+    return seen - A_MOMENT  # a secondary time index hides what has its very moment too: so just before
+
+
+def later(one: pd.Series, other: pd.Series) -> pd.Series:
+    """Return the later of two moments; null is no moment."""
+    return one.where(~(other > one), other)
+
+
+class Tables:
+    """The tables of these numbers: what is read of each, and columns made of it."""
+
+    def __init__(self, folder: Path, numbers: Sequence[Number]) -> None:
+        self.rows = {
+            table: read(folder, table, [number for number in numbers if number.table == table])
+            for table in sorted({number.table for number in numbers})
+        }
+        self.accounts = pd.DataFrame({"account_id": account_ids(folder)})
+        self._made: dict[str, pd.Series] = {}
+
+    def column(self, number: Number) -> pd.Series:
+        if number.column not in self._made:
+            self._made[number.column] = column_of(self.rows[number.table], number)
+        return self._made[number.column]
+
+    def entities(self, numbers: Sequence[Number]) -> ft.EntitySet:
+        """Return accounts and the tables of these numbers, with their time indexes.
+
+        Only accounts and rows: last time indexes would tell nothing that the rows' own do not.
+        """
+        import featuretools as ft  # not in the environment of the tests, which read this module for its examples
+
+        found = ft.EntitySet("company")
+        found.add_dataframe(
+            self.accounts, "accounts", index="account_id", logical_types={"account_id": "Categorical"}
+        )
+        for table in sorted({number.table for number in numbers}):
+            rows, own = self.rows[table], [number for number in numbers if number.table == table]
+            frame, hidden = rows[["account_id", "occurred"]].assign(row=np.arange(len(rows))), {}
+            for number in own:
+                frame[number.column] = self.column(number)
+                known = f"from {number.days_ago}, {number.ended_days_ago}"
+                if known not in frame:
+                    frame[known] = visible_from(rows, number)
+                hidden.setdefault(known, []).append(number.column)
+            types = {n.column: "Categorical" if n.of == "distinct" else "Double" for n in own}
+            found.add_dataframe(
+                frame,
+                table,
+                index="row",
+                time_index="occurred",
+                secondary_time_index=hidden,
+                logical_types={"account_id": "Categorical", "row": "Integer", **types},
+                already_sorted=True,  # no number depends on the order
+            )
+            found.add_relationship("accounts", "account_id", table, "account_id")
+        return found
+
+
+def read(folder: Path, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
+    """Return the columns of a table that these numbers are made of."""
     path, occurred = folder / f"{table}.parquet", SHAPES[table].at
-    filters = {column for measure in asked.values() for one in measure.get("any_of", []) for column in one}
-    read = {column for measure in asked.values() for column in measure.get("columns", [])} - {"day"}
-    columns = sorted({"account_id", occurred, "recorded_at", *filters, *read})
-    text = [field.name for field in pq.read_schema(path) if field.name in columns and field.type == "string"]
+    filters = {column for number in numbers for one in (*number.any_of, number.also) for column in one}
+    ended = {ENDED[table] for number in numbers if number.ended_days_ago is not None}
+    others = {column for number in numbers for column in number.columns} - {"day"}
+    columns = sorted({"account_id", occurred, "recorded_at", *filters, *ended, *others})
+    text = [of.name for of in pq.read_schema(path) if of.name in columns and of.type == "string"]
     rows = pq.read_table(path, columns=columns, read_dictionary=text).to_pandas()
+    rows = rows.rename(columns={occurred: "occurred"})
     if "actor" in rows:
         rows["actor"] = rows.actor.astype(object).fillna("person")
-    rows["day"] = (rows[occurred] - A_MOMENT).dt.floor("D")
-    made = {name: column_of(rows, measure, occurred) for name, measure in asked.items()}
-    # A secondary time index hides what has its very moment too: so just before.
-    known = rows.recorded_at - A_MOMENT
-    ids = {"row": np.arange(len(rows)), "account_id": rows.account_id, "occurred": rows[occurred], "known": known}
-    return pd.DataFrame({**ids, **made})
+    if any("day" in number.columns for number in numbers):
+        rows["day"] = (rows.occurred - A_MOMENT).dt.floor("D")
+    return rows
 
 
-def entities(folder: Path, asked: Measures) -> ft.EntitySet:
-    """Return accounts and the tables of these measures, with their time indexes."""
-    import featuretools as ft  # not in the environment of the tests, which read this module for its examples
-
-    found = ft.EntitySet("company")
-    accounts = pd.DataFrame({"account_id": account_ids(folder)})
-    found.add_dataframe(accounts, "accounts", index="account_id", logical_types={"account_id": "Categorical"})
-    for table in sorted({measure["table"] for measure in asked.values()}):
-        own = {name: measure for name, measure in asked.items() if measure["table"] == table}
-        types = {
-            name: "Categorical" if measure.get("of") == "distinct" else "Double" for name, measure in own.items()
-        }
-        found.add_dataframe(
-            table_of(folder, table, own),
-            table,
-            index="row",
-            time_index="occurred",
-            secondary_time_index={"known": list(own)},
-            logical_types={"account_id": "Categorical", "row": "Integer", **types},
-            already_sorted=False,
-        )
-        found.add_relationship("accounts", "account_id", table, "account_id")
-    found.add_last_time_indexes()
-    return found
+# --- values ---------------------------------------------------------------------------------------------------
 
 
-def values(folder: Path, months: int = MONTHS) -> pd.DataFrame:
-    """Return every account's values on every date, one call for each window."""
+def matrix(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days: int) -> pd.DataFrame:
+    """Return numbers of one window (0: of all time), a column each, at every pair of account and time."""
     import featuretools as ft
     from featuretools.primitives import Max, Mean, NumUnique, Sum
 
     primitives = {"rows": Sum, "distinct": NumUnique, "sum": Sum, "mean": Mean, "last": Max}
-    asked = measures()
-    company = entities(folder, asked)
-    accounts, dates = account_ids(folder), as_of_dates(months).astype("datetime64[ns]")
+    company = tables.entities(numbers)
+    features = [
+        ft.Feature(
+            ft.IdentityFeature(company[number.table].ww[number.column]),
+            parent_dataframe_name="accounts",
+            primitive=primitives[number.of],
+        ).rename(str(number))
+        for number in numbers
+    ]
+    made = ft.calculate_feature_matrix(
+        features,
+        company,
+        cutoff_time=pairs,
+        training_window=f"{days} days" if days else None,
+        cutoff_time_in_index=True,
+    )
+    distinct = [str(number) for number in numbers if number.of == "distinct"]
+    made[distinct] = made[distinct].fillna(0)  # of no rows Featuretools makes nothing
+    return made
+
+
+def values(folder: Path, months: int = MONTHS) -> pd.DataFrame:
+    """Return every account's values on every date, one call for each window."""
+    text = Path(__file__).with_name("expressible.toml").read_text(encoding="utf-8")
+    measures = {name: asked(measure) for name, measure in tomllib.loads(text).items()}
+    numbers = list({str(number): number for own, _ in measures.values() for number in own}.values())
+    tables = Tables(folder, numbers)
+    accounts, dates = tables.accounts.account_id, as_of_dates(months).astype("datetime64[ns]")
     pairs = pd.DataFrame({"account_id": np.tile(accounts, len(dates)), "time": np.repeat(dates, len(accounts))})
     made = pd.DataFrame(index=pd.MultiIndex.from_frame(pairs))
-    for days in sorted({measure.get("window_days", 0) for measure in asked.values()}):
-        own = {name: measure for name, measure in asked.items() if measure.get("window_days", 0) == days}
-        features = [
-            ft.Feature(
-                ft.IdentityFeature(company[measure["table"]].ww[name]),
-                parent_dataframe_name="accounts",
-                primitive=primitives[measure.get("of", "rows")],
-            ).rename(name)
-            for name, measure in own.items()
-        ]
-        matrix = ft.calculate_feature_matrix(
-            features,
-            company,
-            cutoff_time=pairs,
-            training_window=f"{days} days" if days else None,
-            cutoff_time_in_index=True,
-        )
-        made = made.join(matrix[list(own)])
-    distinct = [name for name, measure in asked.items() if measure.get("of") == "distinct"]
-    made[distinct] = made[distinct].fillna(0)  # of no rows Featuretools makes nothing
-    found = made.reset_index().rename(columns={"time": "as_of"})
-    last = SINCE + pd.to_timedelta(found["days_since_last_use"], unit="s")
-    found["days_since_last_use"] = (found.as_of - last).dt.days
-    return found
+    for days in sorted({number.window_days for number in numbers}):
+        own = [number for number in numbers if number.window_days == days]
+        made = made.join(matrix(tables, own, pairs, days))
+    now = pd.Series((pairs.time - SINCE) / pd.Timedelta(seconds=1)).set_axis(made.index)
+    found = pd.DataFrame(
+        {name: formula(now, *(made[str(number)] for number in own)) for name, (own, formula) in measures.items()}
+    )
+    return found.reset_index().rename(columns={"time": "as_of"})
 
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore")
-    values(Path(sys.argv[1]), *map(int, sys.argv[4:])).to_parquet(sys.argv[2])
+    values(Path(sys.argv[1]), *map(int, sys.argv[3:])).to_parquet(sys.argv[2])

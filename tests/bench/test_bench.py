@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,26 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
+from features.catalogue import load_catalogue
+from features.catalogue.schema import Aggregate
 from features.now import Now
-from tests.bench import floor, one_account, pandas_contender, run
-from tests.bench.comparisons import COMPARISONS, FASTER_THAN, PANDAS, Setting, ValuesDifferError, must_equal
+from tests.bench import featuretools_contender, floor, one_account, pandas_contender, run
+from tests.bench.comparisons import (
+    COMPARISONS,
+    FASTER_THAN,
+    FEATURETOOLS_LACKS,
+    PANDAS,
+    Setting,
+    ValuesDifferError,
+    must_equal,
+)
 from tests.bench.data import SIDE_TABLES, Company, write_company
 from tests.bench.equality import compared
+from tests.bench.expressible import expressible
+from tests.bench.featuretools_contender import Number, Tables, column_of, visible_from
 from tests.bench.figures import Figure, Limit
 from tests.bench.in_pandas.tables import Moment
 from tests.bench.keepsight_contender import write_vectors
@@ -182,6 +195,70 @@ def test_the_floor_groups_every_column_by_account(company: Path, tmp_path: Path)
     read = pq.read_table(tmp_path / "floor.parquet")
     assert pc.sum(read["n"]).as_py() == pq.read_metadata(company / "usage.parquet").num_rows
     assert len(read.column_names) == 2 + 2 * len(pq.read_schema(company / "usage.parquet").names)
+
+
+# --- what is asked of Featuretools, which is not in this environment ---------------------------------------------
+
+
+def matrix_in_pandas(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days: int) -> pd.DataFrame:
+    """Read as Featuretools does: rows of the window that are not hidden at the time, an aggregation each."""
+    aggregations = {"rows": "sum", "distinct": "nunique", "sum": "sum", "mean": "mean", "last": "max"}
+    made = {}
+    for number in numbers:
+        rows = tables.rows[number.table]
+        rows = rows.assign(value=column_of(rows, number), seen=visible_from(rows, number)).dropna(subset="value")
+        by_time = {}
+        for time in pairs.time.unique():
+            now = rows[(rows.occurred <= time) & (rows.seen < time)]
+            inside = now[now.occurred > time - pd.Timedelta(days=days)] if days else now
+            by_time[time] = inside.groupby("account_id", observed=True).value.agg(aggregations[number.of])
+        column = (
+            pd.concat(by_time, names=["time", "account_id"]).swaplevel().reindex(pd.MultiIndex.from_frame(pairs))
+        )
+        made[str(number)] = column if number.of in ("mean", "last") else column.fillna(0)
+    return pd.DataFrame(made)
+
+
+def test_what_featuretools_is_asked_for_makes_keepsights_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_company(tmp_path / "first", Company(SMALL.events, SMALL.accounts, versions=False))
+    ours, theirs, said = tmp_path / "ours.parquet", tmp_path / "theirs.parquet", list[str]()
+    write_vectors(tmp_path / "first", ours, "expressible", months=MONTHS)
+    monkeypatch.setattr(featuretools_contender, "matrix", matrix_in_pandas)
+    featuretools_contender.values(tmp_path / "first", MONTHS).to_parquet(theirs)
+    must_equal(setting(tmp_path, said), ours, theirs, may_lack=FEATURETOOLS_LACKS)
+    assert all(c.known > 100 for c in compared(ours, theirs))
+    assert "0 differ" in said[-1]
+
+
+def aggregates_in(entry: object) -> Iterator[Aggregate]:
+    if isinstance(entry, Aggregate):
+        yield entry
+    elif isinstance(entry, BaseModel):
+        for part in entry.__dict__.values():
+            yield from aggregates_in(part)
+    elif isinstance(entry, tuple):
+        for part in entry:
+            yield from aggregates_in(part)
+
+
+def test_every_aggregate_of_the_catalogue_is_asked_of_featuretools() -> None:
+    """Known members are left out (``expressible.toml``), and what has its window elsewhere in the measure."""
+    catalogue = load_catalogue()
+    ours, theirs = (
+        [found for signal in of.definitions.signals.values() for found in aggregates_in(signal.measure)]
+        for of in (catalogue, expressible(catalogue))
+    )
+    windows = [found for found in ours if found.window_days and found.by_known_since is None]
+    assert len(windows) > 10
+    assert [found for found in windows if found not in theirs] == []
+
+
+def test_blocks_that_end_with_the_last_row_are_not_asked_of_featuretools() -> None:
+    silence = load_catalogue().definitions.signals["community_silence"].measure.model_dump()
+    with pytest.raises(ValueError, match="cannot be expressed"):
+        featuretools_contender.asked(silence)
 
 
 # --- measuring ------------------------------------------------------------------------------------------------
