@@ -50,8 +50,8 @@ ONE_VECTOR = {
 }
 
 
-# Of an account that never used the product Featuretools has no last use; ours then counts from service start.
-FEATURETOOLS_LACKS = ["days_since_last_use"]
+# Of an account that never used the product Featuretools has no last moment; ours then counts from service start.
+FEATURETOOLS_LACKS = ["days_since_last_use", "stale_implementation"]
 LITTLE_MEMORY = "500MB"  # what sources.toml allows a company with many events
 
 

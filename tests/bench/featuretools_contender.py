@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -44,7 +45,8 @@ Measure = Mapping[str, Any]
 class Number:
     """One number of each account: of the rows that match any of the filters, and `also`, in a window.
 
-    A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago.
+    A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago. A ``debut`` is the
+    last time that a value of the column was seen first.
     """
 
     table: str
@@ -60,6 +62,11 @@ class Number:
     def column(self) -> str:
         """The same for the same rows: windows share columns."""
         return str(replace(self, window_days=0))
+
+    @property
+    def values(self) -> str:
+        """The table between rows and accounts, of the values that an account has shown."""
+        return f"{self.table}.{','.join(self.columns)}"
 
 
 # Of the cut-off times in seconds, and of a measure's numbers in order.
@@ -90,6 +97,11 @@ def _days_since(measure: Measure) -> Asked:
     if measure.get("active_blocks", 1) > 1:
         raise ValueError("blocks that end with the last row cannot be expressed")
     return [Number(**measure["rows"], of="last")], lambda now, last: (now - last) // DAY
+
+
+def _newness(measure: Measure) -> Asked:
+    numbers = [Number(**measure["rows"], of="debut", columns=[column]) for column in measure["columns"]]
+    return numbers, lambda now, *debuts: (now - pd.concat(debuts, axis=1).max(axis=1)) // DAY
 
 
 def _open_at(measure: Measure) -> Asked:
@@ -130,6 +142,7 @@ KINDS: Mapping[str, Callable[[Measure], Asked]] = {
     "aggregate": _aggregate,
     "recency": _days_since,
     "silence": _days_since,
+    "newness": _newness,
     "open_at": _open_at,
     "blocks": _blocks,
 }
@@ -161,16 +174,27 @@ def column_of(rows: pd.DataFrame, number: Number) -> pd.Series:
         case "rows":
             return pd.Series(1.0, index=rows.index).where(counts)
         case "last":
-            return ((rows["occurred"] - SINCE) / pd.Timedelta(seconds=1)).where(counts)
+            return seconds(rows).where(counts)
+        case "debut":
+            return seconds(rows).where(counts & rows[number.columns[0]].notna())
         case "distinct":
-            codes = np.zeros(len(rows), dtype=np.int64)
-            for column in number.columns:
-                code, values = pd.factorize(rows[column])
-                codes = codes * (len(values) + 1) + code
-                counts &= rows[column].notna()
-            return pd.Series(pd.factorize(codes)[0], index=rows.index).where(counts).astype("category")
+            counts &= rows[list(number.columns)].notna().all(axis=1)
+            return pd.Series(together(rows, number.columns), index=rows.index).where(counts).astype("category")
         case _:
             return rows[number.columns[0]].astype(float).where(counts)
+
+
+def seconds(rows: pd.DataFrame) -> pd.Series:
+    return (rows.occurred - SINCE) / pd.Timedelta(seconds=1)
+
+
+def together(rows: pd.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return one number for each combination of values, a null being one of them."""
+    codes = np.zeros(len(rows), dtype=np.int64)
+    for column in columns:
+        code, values = pd.factorize(rows[column])
+        codes = codes * (len(values) + 1) + code + 1
+    return pd.factorize(codes)[0]
 
 
 def visible_from(rows: pd.DataFrame, number: Number) -> pd.Series:
@@ -200,9 +224,11 @@ class Tables:
         self._made: dict[str, pd.Series] = {}
 
     def column(self, number: Number) -> pd.Series:
-        if number.column not in self._made:
-            self._made[number.column] = column_of(self.rows[number.table], number)
-        return self._made[number.column]
+        """Return a column, made once: that it is seen later makes it no other."""
+        made = str(replace(number, window_days=0, days_ago=0))
+        if made not in self._made:
+            self._made[made] = column_of(self.rows[number.table], number)
+        return self._made[made]
 
     def entities(self, numbers: Sequence[Number]) -> ft.EntitySet:
         """Return accounts and the tables of these numbers, with their time indexes.
@@ -224,6 +250,9 @@ class Tables:
                 if known not in frame:
                     frame[known] = visible_from(rows, number)
                 hidden.setdefault(known, []).append(number.column)
+            between = [number for number in own if number.of == "debut"]
+            for number in between:
+                frame[number.values] = together(rows, ["account_id", *number.columns])
             types = {n.column: "Categorical" if n.of == "distinct" else "Double" for n in own}
             found.add_dataframe(
                 frame,
@@ -235,6 +264,12 @@ class Tables:
                 already_sorted=True,  # no number depends on the order
             )
             found.add_relationship("accounts", "account_id", table, "account_id")
+            for name in [number.values for number in between]:
+                shown = frame[[name, "account_id"]].drop_duplicates(name)
+                types = {name: "Integer", "account_id": "Categorical"}
+                found.add_dataframe(shown, name, index=name, logical_types=types)
+                found.add_relationship("accounts", "account_id", name, "account_id")
+                found.add_relationship(name, name, table, name)
         return found
 
 
@@ -249,7 +284,7 @@ def read(folder: Path, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
     rows = pq.read_table(path, columns=columns, read_dictionary=text).to_pandas()
     rows = rows.rename(columns={occurred: "occurred"})
     if "actor" in rows:
-        rows["actor"] = rows.actor.astype(object).fillna("person")
+        rows["actor"] = rows.actor.fillna("person")
     if any("day" in number.columns for number in numbers):
         rows["day"] = (rows.occurred - A_MOMENT).dt.floor("D")
     return rows
@@ -258,23 +293,32 @@ def read(folder: Path, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
 # --- values ---------------------------------------------------------------------------------------------------
 
 
+def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
+    """Return one aggregation of the rows to the account; of a debut one to the value and one to the account."""
+    import featuretools as ft
+    from featuretools.entityset.relationship import RelationshipPath
+    from featuretools.feature_base import AggregationFeature
+    from featuretools.primitives import Max, Mean, Min, NumUnique, Sum
+
+    column = ft.IdentityFeature(company[number.table].ww[number.column])
+    if number.of == "debut":
+        firsts = ft.Feature(column, parent_dataframe_name=number.values, primitive=Min)
+        return ft.Feature(firsts, parent_dataframe_name="accounts", primitive=Max).rename(str(number))
+    primitive = {"rows": Sum, "distinct": NumUnique, "sum": Sum, "mean": Mean, "last": Max}[number.of]
+    (direct,) = (
+        each for each in company.relationships if (each.parent_name, each.child_name) == ("accounts", number.table)
+    )
+    path = RelationshipPath([(False, direct)])
+    return AggregationFeature(column, "accounts", primitive, relationship_path=path).rename(str(number))
+
+
 def matrix(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days: int) -> pd.DataFrame:
     """Return numbers of one window (0: of all time), a column each, at every pair of account and time."""
     import featuretools as ft
-    from featuretools.primitives import Max, Mean, NumUnique, Sum
 
-    primitives = {"rows": Sum, "distinct": NumUnique, "sum": Sum, "mean": Mean, "last": Max}
     company = tables.entities(numbers)
-    features = [
-        ft.Feature(
-            ft.IdentityFeature(company[number.table].ww[number.column]),
-            parent_dataframe_name="accounts",
-            primitive=primitives[number.of],
-        ).rename(str(number))
-        for number in numbers
-    ]
     made = ft.calculate_feature_matrix(
-        features,
+        [feature(company, number) for number in numbers],
         company,
         cutoff_time=pairs,
         training_window=f"{days} days" if days else None,
