@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 A_MOMENT = pd.Timedelta(1, "us")
 SINCE = pd.Timestamp(FIRST_DAY)
+MOST = 16  # what is latest is a whole number below: the greatest of place * 16 + number tells it
+BETWEEN = ("debut", "latest")  # rows, values that an account has shown, accounts
 ENDED = {"tickets": "closed_at", "feedback": "resolved_at"}
 Measure = Mapping[str, Any]
 
@@ -45,8 +47,9 @@ Measure = Mapping[str, Any]
 class Number:
     """One number of each account: of the rows that match any of the filters, and `also`, in a window.
 
-    A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago. A ``debut`` is the
-    last time that a value of the column was seen first.
+    A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago. Of the first of
+    the columns, a ``debut`` is the last time that a value was seen first, and ``latest`` the mean over its values
+    of each one's latest number in the second column.
     """
 
     table: str
@@ -66,7 +69,7 @@ class Number:
     @property
     def values(self) -> str:
         """The table between rows and accounts, of the values that an account has shown."""
-        return f"{self.table}.{','.join(self.columns)}"
+        return f"{self.table}.{self.columns[0]}"
 
 
 # Of the cut-off times in seconds, and of a measure's numbers in order.
@@ -102,6 +105,12 @@ def _days_since(measure: Measure) -> Asked:
 def _newness(measure: Measure) -> Asked:
     numbers = [Number(**measure["rows"], of="debut", columns=[column]) for column in measure["columns"]]
     return numbers, lambda now, *debuts: (now - pd.concat(debuts, axis=1).max(axis=1)) // DAY
+
+
+def _latest(measure: Measure) -> Asked:
+    columns, days = [measure["by"], measure["column"]], measure["window_days"]
+    number = Number(**measure["rows"], of="latest", columns=columns, window_days=days)
+    return [number], lambda now, mean: mean
 
 
 def _open_at(measure: Measure) -> Asked:
@@ -143,6 +152,7 @@ KINDS: Mapping[str, Callable[[Measure], Asked]] = {
     "recency": _days_since,
     "silence": _days_since,
     "newness": _newness,
+    "latest": _latest,
     "open_at": _open_at,
     "blocks": _blocks,
 }
@@ -177,6 +187,10 @@ def column_of(rows: pd.DataFrame, number: Number) -> pd.Series:
             return seconds(rows).where(counts)
         case "debut":
             return seconds(rows).where(counts & rows[number.columns[0]].notna())
+        case "latest":
+            by_time = rows.sort_values(["occurred", "recorded_at", *SHAPES[number.table].key])
+            place = pd.Series(np.arange(len(rows)), index=by_time.index)
+            return (place * MOST + rows[number.columns[1]]).where(counts)
         case "distinct":
             counts &= rows[list(number.columns)].notna().all(axis=1)
             return pd.Series(together(rows, number.columns), index=rows.index).where(counts).astype("category")
@@ -250,9 +264,9 @@ class Tables:
                 if known not in frame:
                     frame[known] = visible_from(rows, number)
                 hidden.setdefault(known, []).append(number.column)
-            between = [number for number in own if number.of == "debut"]
-            for number in between:
-                frame[number.values] = together(rows, ["account_id", *number.columns])
+            between = {number.values: number.columns[0] for number in own if number.of in BETWEEN}
+            for name, column in between.items():
+                frame[name] = together(rows, ["account_id", column])
             types = {n.column: "Categorical" if n.of == "distinct" else "Double" for n in own}
             found.add_dataframe(
                 frame,
@@ -264,7 +278,7 @@ class Tables:
                 already_sorted=True,  # no number depends on the order
             )
             found.add_relationship("accounts", "account_id", table, "account_id")
-            for name in [number.values for number in between]:
+            for name in between:
                 shown = frame[[name, "account_id"]].drop_duplicates(name)
                 types = {name: "Integer", "account_id": "Categorical"}
                 found.add_dataframe(shown, name, index=name, logical_types=types)
@@ -279,6 +293,8 @@ def read(folder: Path, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
     filters = {column for number in numbers for one in (*number.any_of, number.also) for column in one}
     ended = {ENDED[table] for number in numbers if number.ended_days_ago is not None}
     others = {column for number in numbers for column in number.columns} - {"day"}
+    if any(number.of == "latest" for number in numbers):
+        others |= {*SHAPES[table].key}
     columns = sorted({"account_id", occurred, "recorded_at", *filters, *ended, *others})
     text = [of.name for of in pq.read_schema(path) if of.name in columns and of.type == "string"]
     rows = pq.read_table(path, columns=columns, read_dictionary=text).to_pandas()
@@ -294,16 +310,20 @@ def read(folder: Path, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
 
 
 def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
-    """Return one aggregation of the rows to the account; of a debut one to the value and one to the account."""
+    """Return one aggregation of the rows to the account; where values lie between, one to them and one to it."""
     import featuretools as ft
     from featuretools.entityset.relationship import RelationshipPath
     from featuretools.feature_base import AggregationFeature
-    from featuretools.primitives import Max, Mean, Min, NumUnique, Sum
+    from featuretools.primitives import Max, Mean, Min, ModuloNumericScalar, NumUnique, Sum
 
     column = ft.IdentityFeature(company[number.table].ww[number.column])
     if number.of == "debut":
         firsts = ft.Feature(column, parent_dataframe_name=number.values, primitive=Min)
         return ft.Feature(firsts, parent_dataframe_name="accounts", primitive=Max).rename(str(number))
+    if number.of == "latest":
+        last = ft.Feature(column, parent_dataframe_name=number.values, primitive=Max)
+        latest = ft.Feature(last, primitive=ModuloNumericScalar(MOST))
+        return ft.Feature(latest, parent_dataframe_name="accounts", primitive=Mean).rename(str(number))
     primitive = {"rows": Sum, "distinct": NumUnique, "sum": Sum, "mean": Mean, "last": Max}[number.of]
     (direct,) = (
         each for each in company.relationships if (each.parent_name, each.child_name) == ("accounts", number.table)

@@ -202,14 +202,7 @@ def test_the_floor_groups_every_column_by_account(company: Path, tmp_path: Path)
 
 def matrix_in_pandas(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days: int) -> pd.DataFrame:
     """Read as Featuretools does: rows of the window that are not hidden at the time, an aggregation each."""
-    aggregations = {
-        "rows": "sum",
-        "distinct": "nunique",
-        "sum": "sum",
-        "mean": "mean",
-        "last": "max",
-        "debut": "max",
-    }
+    aggregations = {"rows": "sum", "sum": "sum", "distinct": "nunique", "last": "max", "debut": "max"}
     made = {}
     for number in numbers:
         rows = tables.rows[number.table]
@@ -218,13 +211,15 @@ def matrix_in_pandas(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFr
         for time in pairs.time.unique():
             now = rows[(rows.occurred <= time) & (rows.seen < time)]
             inside = now[now.occurred > time - pd.Timedelta(days=days)] if days else now
-            if number.of == "debut":
-                inside = inside.groupby(["account_id", *number.columns], observed=True).value.min().reset_index()
-            by_time[time] = inside.groupby("account_id", observed=True).value.agg(aggregations[number.of])
-        column = (
-            pd.concat(by_time, names=["time", "account_id"]).swaplevel().reindex(pd.MultiIndex.from_frame(pairs))
-        )
-        made[str(number)] = column if number.of in ("mean", "last", "debut") else column.fillna(0)
+            if number.of in ("debut", "latest"):
+                values = inside.groupby(["account_id", number.columns[0]], observed=True, dropna=False).value
+                found = values.min() if number.of == "debut" else values.max() % 16
+                inside = found.reset_index()
+            accounts = inside.groupby("account_id", observed=True)
+            by_time[time] = accounts.value.agg(aggregations.get(number.of, "mean"))
+        column = pd.concat(by_time, names=["time", "account_id"]).swaplevel()
+        column = column.reindex(pd.MultiIndex.from_frame(pairs))
+        made[str(number)] = column.fillna(0) if number.of in ("rows", "sum", "distinct") else column
     return pd.DataFrame(made)
 
 
