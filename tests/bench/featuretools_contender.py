@@ -36,6 +36,8 @@ A_MOMENT = pd.Timedelta(1, "us")
 SINCE = pd.Timestamp(FIRST_DAY)
 MOST = 16  # what is latest is a whole number below: the greatest of place * 16 + number tells it
 BETWEEN = ("debut", "latest")  # rows, values that an account has shown, accounts
+LASTED = ("lasted", "lasted_everywhere")
+NEVER = pd.Timestamp("2200-01-01")
 ENDED = {"tickets": "closed_at", "feedback": "resolved_at"}
 Measure = Mapping[str, Any]
 
@@ -49,7 +51,8 @@ class Number:
 
     A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago. Of the first of
     the columns, a ``debut`` is the last time that a value was seen first, and ``latest`` the mean over its values
-    of each one's latest number in the second column.
+    of each one's latest number in the second column. ``lasted`` is the median of days from beginning to end of
+    rows that are open or ended in the last `within_days`, ``lasted_everywhere`` that of all accounts.
     """
 
     table: str
@@ -60,6 +63,7 @@ class Number:
     window_days: int = 0
     days_ago: int = 0
     ended_days_ago: int | None = None
+    within_days: int = 0
 
     @property
     def column(self) -> str:
@@ -113,6 +117,14 @@ def _latest(measure: Measure) -> Asked:
     return [number], lambda now, mean: mean
 
 
+def _median_duration(measure: Measure) -> Asked:
+    numbers = [
+        Number(**measure["rows"], of=of, within_days=measure["window_days"])
+        for of in ("lasted", "lasted_everywhere")
+    ]
+    return numbers, lambda now, own, everywhere: own / everywhere
+
+
 def _open_at(measure: Measure) -> Asked:
     """Open are all rows so far less those that ended so far."""
     rows, bonuses = Number(**measure["rows"]), measure.get("bonuses", [])
@@ -153,6 +165,7 @@ KINDS: Mapping[str, Callable[[Measure], Asked]] = {
     "silence": _days_since,
     "newness": _newness,
     "latest": _latest,
+    "median_duration": _median_duration,
     "open_at": _open_at,
     "blocks": _blocks,
 }
@@ -187,6 +200,9 @@ def column_of(rows: pd.DataFrame, number: Number) -> pd.Series:
             return seconds(rows).where(counts)
         case "debut":
             return seconds(rows).where(counts & rows[number.columns[0]].notna())
+        case "lasted" | "lasted_everywhere":
+            ended = rows[ENDED[number.table]]
+            return ((ended - rows.occurred) / pd.Timedelta(days=1)).fillna(0.0).where(counts)
         case "latest":
             by_time = rows.sort_values(["occurred", "recorded_at", *SHAPES[number.table].key])
             place = pd.Series(np.arange(len(rows)), index=by_time.index)
@@ -252,9 +268,11 @@ class Tables:
         import featuretools as ft  # not in the environment of the tests, which read this module for its examples
 
         found = ft.EntitySet("company")
-        found.add_dataframe(
-            self.accounts, "accounts", index="account_id", logical_types={"account_id": "Categorical"}
-        )
+        company = pd.DataFrame({"company": [1]})
+        found.add_dataframe(company, "company", index="company", logical_types={"company": "Integer"})
+        types = {"account_id": "Categorical", "company": "Integer"}
+        found.add_dataframe(self.accounts.assign(company=1), "accounts", index="account_id", logical_types=types)
+        found.add_relationship("company", "company", "accounts", "company")
         for table in sorted({number.table for number in numbers}):
             rows, own = self.rows[table], [number for number in numbers if number.table == table]
             frame, hidden = rows[["account_id", "occurred"]].assign(row=np.arange(len(rows))), {}
@@ -264,6 +282,9 @@ class Tables:
                 if known not in frame:
                     frame[known] = visible_from(rows, number)
                 hidden.setdefault(known, []).append(number.column)
+            if any(number.of in LASTED for number in own):
+                frame["ended"] = rows[ENDED[table]].fillna(NEVER)
+                frame["open"] = rows[ENDED[table]].isna().astype(float)
             between = {number.values: number.columns[0] for number in own if number.of in BETWEEN}
             for name, column in between.items():
                 frame[name] = together(rows, ["account_id", column])
@@ -291,7 +312,7 @@ def read(folder: Path, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
     """Return the columns of a table that these numbers are made of."""
     path, occurred = folder / f"{table}.parquet", SHAPES[table].at
     filters = {column for number in numbers for one in (*number.any_of, number.also) for column in one}
-    ended = {ENDED[table] for number in numbers if number.ended_days_ago is not None}
+    ended = {ENDED[table] for number in numbers if number.ended_days_ago is not None or number.of in LASTED}
     others = {column for number in numbers for column in number.columns} - {"day"}
     if any(number.of == "latest" for number in numbers):
         others |= {*SHAPES[table].key}
@@ -320,6 +341,8 @@ def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
     if number.of == "debut":
         firsts = ft.Feature(column, parent_dataframe_name=number.values, primitive=Min)
         return ft.Feature(firsts, parent_dataframe_name="accounts", primitive=Max).rename(str(number))
+    if number.of in LASTED:
+        return lasted(company[number.table], column, number).rename(str(number))
     if number.of == "latest":
         last = ft.Feature(column, parent_dataframe_name=number.values, primitive=Max)
         latest = ft.Feature(last, primitive=ModuloNumericScalar(MOST))
@@ -330,6 +353,26 @@ def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
     )
     path = RelationshipPath([(False, direct)])
     return AggregationFeature(column, "accounts", primitive, relationship_path=path).rename(str(number))
+
+
+def lasted(rows: pd.DataFrame, ended: ft.FeatureBase, number: Number) -> ft.FeatureBase:
+    """Return the median of days; what is open has lasted until the cut-off time."""
+    import featuretools as ft
+    from featuretools.primitives import AddNumeric, LessThanScalar, Median, MultiplyNumeric, TimeSince
+
+    class GroupMedian(Median):
+        def get_function(self) -> str:  # pandas' own of groups: Featuretools calls one for each account, 12 s
+            return "median"
+
+    days = TimeSince(unit="days")
+    age, since = (ft.Feature(ft.IdentityFeature(rows.ww[at]), primitive=days) for at in ("occurred", "ended"))
+    still = ft.Feature([age, ft.IdentityFeature(rows.ww["open"])], primitive=MultiplyNumeric)
+    both = ft.Feature([still, ended], primitive=AddNumeric)
+    recent = ft.Feature(since, primitive=LessThanScalar(number.within_days))
+    if number.of == "lasted":
+        return ft.Feature(both, parent_dataframe_name="accounts", primitive=GroupMedian, where=recent)
+    everywhere = ft.Feature(both, parent_dataframe_name="company", primitive=GroupMedian, where=recent)
+    return ft.DirectFeature(everywhere, "accounts")
 
 
 def matrix(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days: int) -> pd.DataFrame:

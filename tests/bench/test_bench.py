@@ -32,7 +32,16 @@ from tests.bench.comparisons import (
 from tests.bench.data import SIDE_TABLES, Company, write_company
 from tests.bench.equality import compared
 from tests.bench.expressible import expressible
-from tests.bench.featuretools_contender import Number, Tables, column_of, visible_from
+from tests.bench.featuretools_contender import (
+    BETWEEN,
+    ENDED,
+    LASTED,
+    MOST,
+    Number,
+    Tables,
+    column_of,
+    visible_from,
+)
 from tests.bench.figures import Figure, Limit
 from tests.bench.in_pandas.tables import Moment
 from tests.bench.keepsight_contender import write_vectors
@@ -203,6 +212,7 @@ def test_the_floor_groups_every_column_by_account(company: Path, tmp_path: Path)
 def matrix_in_pandas(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days: int) -> pd.DataFrame:
     """Read as Featuretools does: rows of the window that are not hidden at the time, an aggregation each."""
     aggregations = {"rows": "sum", "sum": "sum", "distinct": "nunique", "last": "max", "debut": "max"}
+    aggregations |= dict.fromkeys(LASTED, "median")
     made = {}
     for number in numbers:
         rows = tables.rows[number.table]
@@ -211,16 +221,25 @@ def matrix_in_pandas(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFr
         for time in pairs.time.unique():
             now = rows[(rows.occurred <= time) & (rows.seen < time)]
             inside = now[now.occurred > time - pd.Timedelta(days=days)] if days else now
-            if number.of in ("debut", "latest"):
+            if number.of in BETWEEN:
                 values = inside.groupby(["account_id", number.columns[0]], observed=True, dropna=False).value
-                found = values.min() if number.of == "debut" else values.max() % 16
+                found = values.min() if number.of == "debut" else values.max() % MOST
                 inside = found.reset_index()
+            elif number.of in LASTED:
+                inside = lasted(inside, number, time)
             accounts = inside.groupby("account_id", observed=True)
             by_time[time] = accounts.value.agg(aggregations.get(number.of, "mean"))
         column = pd.concat(by_time, names=["time", "account_id"]).swaplevel()
         column = column.reindex(pd.MultiIndex.from_frame(pairs))
         made[str(number)] = column.fillna(0) if number.of in ("rows", "sum", "distinct") else column
     return pd.DataFrame(made)
+
+
+def lasted(rows: pd.DataFrame, number: Number, time: pd.Timestamp) -> pd.DataFrame:
+    ended = rows[ENDED[number.table]]
+    rows = rows[ended.isna() | (ended > time - pd.Timedelta(days=number.within_days))]
+    days = rows.value.where(rows[ENDED[number.table]].notna(), (time - rows.occurred) / pd.Timedelta(days=1))
+    return rows.assign(value=days if number.of == "lasted" else days.median())
 
 
 def test_what_featuretools_is_asked_for_makes_keepsights_values(
