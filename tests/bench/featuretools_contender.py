@@ -36,7 +36,6 @@ A_MOMENT = pd.Timedelta(1, "us")
 SINCE = pd.Timestamp(FIRST_DAY)
 MOST = 16  # what is latest is a whole number below: the greatest of place * 16 + number tells it
 BETWEEN = ("debut", "latest")  # rows, values that an account has shown, accounts
-LASTED = ("lasted", "lasted_everywhere")
 NEVER = pd.Timestamp("2200-01-01")
 ENDED = {"tickets": "closed_at", "feedback": "resolved_at"}
 Measure = Mapping[str, Any]
@@ -52,7 +51,7 @@ class Number:
     A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago. Of the first of
     the columns, a ``debut`` is the last time that a value was seen first, and ``latest`` the mean over its values
     of each one's latest number in the second column. ``lasted`` is the median of days from beginning to end of
-    rows that are open or ended in the last `within_days`, ``lasted_everywhere`` that of all accounts.
+    rows that are open or ended in the last `within_days`; `everywhere`: of all accounts' rows.
     """
 
     table: str
@@ -64,11 +63,17 @@ class Number:
     days_ago: int = 0
     ended_days_ago: int | None = None
     within_days: int = 0
+    everywhere: bool = False
 
     @property
     def column(self) -> str:
         """The same for the same rows: windows share columns."""
-        return str(replace(self, window_days=0))
+        return str(replace(self, window_days=0, everywhere=False))
+
+    @property
+    def hidden_until(self) -> str:
+        """The same for columns that are hidden for the same reasons."""
+        return f"recorded, {self.days_ago} days ago, ended {self.ended_days_ago} days ago"
 
     @property
     def values(self) -> str:
@@ -118,11 +123,8 @@ def _latest(measure: Measure) -> Asked:
 
 
 def _median_duration(measure: Measure) -> Asked:
-    numbers = [
-        Number(**measure["rows"], of=of, within_days=measure["window_days"])
-        for of in ("lasted", "lasted_everywhere")
-    ]
-    return numbers, lambda now, own, everywhere: own / everywhere
+    own = Number(**measure["rows"], of="lasted", within_days=measure["window_days"])
+    return [own, replace(own, everywhere=True)], lambda now, days, usual: days / usual
 
 
 def _open_at(measure: Measure) -> Asked:
@@ -200,7 +202,7 @@ def column_of(rows: pd.DataFrame, number: Number) -> pd.Series:
             return seconds(rows).where(counts)
         case "debut":
             return seconds(rows).where(counts & rows[number.columns[0]].notna())
-        case "lasted" | "lasted_everywhere":
+        case "lasted":
             ended = rows[ENDED[number.table]]
             return ((ended - rows.occurred) / pd.Timedelta(days=1)).fillna(0.0).where(counts)
         case "latest":
@@ -261,58 +263,67 @@ class Tables:
         return self._made[made]
 
     def entities(self, numbers: Sequence[Number]) -> ft.EntitySet:
-        """Return accounts and the tables of these numbers, with their time indexes.
+        """Return the company, its accounts and the tables of these numbers, with their time indexes.
 
-        Only accounts and rows: last time indexes would tell nothing that the rows' own do not.
+        Without last time indexes: they would tell nothing that the rows' own do not.
         """
         import featuretools as ft  # not in the environment of the tests, which read this module for its examples
 
-        found = ft.EntitySet("company")
-        company = pd.DataFrame({"company": [1]})
+        found = ft.EntitySet()
+        company, accounts = pd.DataFrame({"company": [1]}), self.accounts.assign(company=1)
         found.add_dataframe(company, "company", index="company", logical_types={"company": "Integer"})
         types = {"account_id": "Categorical", "company": "Integer"}
-        found.add_dataframe(self.accounts.assign(company=1), "accounts", index="account_id", logical_types=types)
+        found.add_dataframe(accounts, "accounts", index="account_id", logical_types=types)
         found.add_relationship("company", "company", "accounts", "company")
         for table in sorted({number.table for number in numbers}):
-            rows, own = self.rows[table], [number for number in numbers if number.table == table]
-            frame, hidden = rows[["account_id", "occurred"]].assign(row=np.arange(len(rows))), {}
-            for number in own:
-                frame[number.column] = self.column(number)
-                known = f"from {number.days_ago}, {number.ended_days_ago}"
-                if known not in frame:
-                    frame[known] = visible_from(rows, number)
-                hidden.setdefault(known, []).append(number.column)
-            if any(number.of in LASTED for number in own):
+            self._add(found, table, [number for number in numbers if number.table == table])
+        return found
+
+    def _add(self, found: ft.EntitySet, table: str, numbers: Sequence[Number]) -> None:
+        """Add a table, and those of the values that lie between its rows and accounts."""
+        frame = self._frame(table, numbers)
+        types = {n.column: "Categorical" if n.of == "distinct" else "Double" for n in numbers}
+        found.add_dataframe(
+            frame,
+            table,
+            index="row",
+            time_index="occurred",
+            secondary_time_index={
+                until: list({n.column: None for n in numbers if n.hidden_until == until})
+                for until in {n.hidden_until for n in numbers}
+            },
+            logical_types={"account_id": "Categorical", "row": "Integer", **types},
+            already_sorted=True,  # no number depends on the order
+        )
+        found.add_relationship("accounts", "account_id", table, "account_id")
+        for name in {n.values for n in numbers if n.of in BETWEEN}:
+            shown = frame[[name, "account_id"]].drop_duplicates(name)
+            types = {name: "Integer", "account_id": "Categorical"}
+            found.add_dataframe(shown, name, index=name, logical_types=types)
+            found.add_relationship("accounts", "account_id", name, "account_id")
+            found.add_relationship(name, name, table, name)
+
+    def _frame(self, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
+        """Return ids, moments and one column for numbers of the same rows."""
+        rows = self.rows[table]
+        frame = rows[["account_id", "occurred"]].assign(row=np.arange(len(rows)))
+        for number in numbers:
+            frame[number.column] = self.column(number)
+            if number.hidden_until not in frame:
+                frame[number.hidden_until] = visible_from(rows, number)
+            if number.of in BETWEEN and number.values not in frame:
+                frame[number.values] = together(rows, ["account_id", number.columns[0]])
+            if number.of == "lasted":
                 frame["ended"] = rows[ENDED[table]].fillna(NEVER)
                 frame["open"] = rows[ENDED[table]].isna().astype(float)
-            between = {number.values: number.columns[0] for number in own if number.of in BETWEEN}
-            for name, column in between.items():
-                frame[name] = together(rows, ["account_id", column])
-            types = {n.column: "Categorical" if n.of == "distinct" else "Double" for n in own}
-            found.add_dataframe(
-                frame,
-                table,
-                index="row",
-                time_index="occurred",
-                secondary_time_index=hidden,
-                logical_types={"account_id": "Categorical", "row": "Integer", **types},
-                already_sorted=True,  # no number depends on the order
-            )
-            found.add_relationship("accounts", "account_id", table, "account_id")
-            for name in between:
-                shown = frame[[name, "account_id"]].drop_duplicates(name)
-                types = {name: "Integer", "account_id": "Categorical"}
-                found.add_dataframe(shown, name, index=name, logical_types=types)
-                found.add_relationship("accounts", "account_id", name, "account_id")
-                found.add_relationship(name, name, table, name)
-        return found
+        return frame
 
 
 def read(folder: Path, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
     """Return the columns of a table that these numbers are made of."""
     path, occurred = folder / f"{table}.parquet", SHAPES[table].at
     filters = {column for number in numbers for one in (*number.any_of, number.also) for column in one}
-    ended = {ENDED[table] for number in numbers if number.ended_days_ago is not None or number.of in LASTED}
+    ended = {ENDED[table] for number in numbers if number.ended_days_ago is not None or number.of == "lasted"}
     others = {column for number in numbers for column in number.columns} - {"day"}
     if any(number.of == "latest" for number in numbers):
         others |= {*SHAPES[table].key}
@@ -341,7 +352,7 @@ def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
     if number.of == "debut":
         firsts = ft.Feature(column, parent_dataframe_name=number.values, primitive=Min)
         return ft.Feature(firsts, parent_dataframe_name="accounts", primitive=Max).rename(str(number))
-    if number.of in LASTED:
+    if number.of == "lasted":
         return lasted(company[number.table], column, number).rename(str(number))
     if number.of == "latest":
         last = ft.Feature(column, parent_dataframe_name=number.values, primitive=Max)
@@ -356,12 +367,15 @@ def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
 
 
 def lasted(rows: pd.DataFrame, ended: ft.FeatureBase, number: Number) -> ft.FeatureBase:
-    """Return the median of days; what is open has lasted until the cut-off time."""
+    """Return the median of days; what is open has lasted until the cut-off time.
+
+    As first recorded, what has an end had ended before it was recorded.
+    """
     import featuretools as ft
     from featuretools.primitives import AddNumeric, LessThanScalar, Median, MultiplyNumeric, TimeSince
 
     class GroupMedian(Median):
-        def get_function(self) -> str:  # pandas' own of groups: Featuretools calls one for each account, 12 s
+        def get_function(self) -> str:  # of groups; Featuretools' own is called for each account: 12 s more
             return "median"
 
     days = TimeSince(unit="days")
@@ -369,10 +383,9 @@ def lasted(rows: pd.DataFrame, ended: ft.FeatureBase, number: Number) -> ft.Feat
     still = ft.Feature([age, ft.IdentityFeature(rows.ww["open"])], primitive=MultiplyNumeric)
     both = ft.Feature([still, ended], primitive=AddNumeric)
     recent = ft.Feature(since, primitive=LessThanScalar(number.within_days))
-    if number.of == "lasted":
-        return ft.Feature(both, parent_dataframe_name="accounts", primitive=GroupMedian, where=recent)
-    everywhere = ft.Feature(both, parent_dataframe_name="company", primitive=GroupMedian, where=recent)
-    return ft.DirectFeature(everywhere, "accounts")
+    whose = "company" if number.everywhere else "accounts"
+    median = ft.Feature(both, parent_dataframe_name=whose, primitive=GroupMedian, where=recent)
+    return ft.DirectFeature(median, "accounts") if number.everywhere else median
 
 
 def matrix(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days: int) -> pd.DataFrame:

@@ -35,7 +35,6 @@ from tests.bench.expressible import expressible
 from tests.bench.featuretools_contender import (
     BETWEEN,
     ENDED,
-    LASTED,
     MOST,
     Number,
     Tables,
@@ -211,8 +210,14 @@ def test_the_floor_groups_every_column_by_account(company: Path, tmp_path: Path)
 
 def matrix_in_pandas(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days: int) -> pd.DataFrame:
     """Read as Featuretools does: rows of the window that are not hidden at the time, an aggregation each."""
-    aggregations = {"rows": "sum", "sum": "sum", "distinct": "nunique", "last": "max", "debut": "max"}
-    aggregations |= dict.fromkeys(LASTED, "median")
+    aggregations = {
+        "rows": "sum",
+        "sum": "sum",
+        "distinct": "nunique",
+        "last": "max",
+        "debut": "max",
+        "lasted": "median",
+    }
     made = {}
     for number in numbers:
         rows = tables.rows[number.table]
@@ -225,7 +230,7 @@ def matrix_in_pandas(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFr
                 values = inside.groupby(["account_id", number.columns[0]], observed=True, dropna=False).value
                 found = values.min() if number.of == "debut" else values.max() % MOST
                 inside = found.reset_index()
-            elif number.of in LASTED:
+            elif number.of == "lasted":
                 inside = lasted(inside, number, time)
             accounts = inside.groupby("account_id", observed=True)
             by_time[time] = accounts.value.agg(aggregations.get(number.of, "mean"))
@@ -239,7 +244,7 @@ def lasted(rows: pd.DataFrame, number: Number, time: pd.Timestamp) -> pd.DataFra
     ended = rows[ENDED[number.table]]
     rows = rows[ended.isna() | (ended > time - pd.Timedelta(days=number.within_days))]
     days = rows.value.where(rows[ENDED[number.table]].notna(), (time - rows.occurred) / pd.Timedelta(days=1))
-    return rows.assign(value=days if number.of == "lasted" else days.median())
+    return rows.assign(value=days.median() if number.everywhere else days)
 
 
 def test_what_featuretools_is_asked_for_makes_keepsights_values(
