@@ -50,8 +50,8 @@ class Number:
 
     A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago. Of the first of
     the columns, a ``debut`` is the last time that a value was seen first, and ``latest`` the mean over its values
-    of each one's latest number in the second column. ``lasted`` is the median of days from beginning to end of
-    rows that are open or ended in the last `within_days`; `everywhere`: of all accounts' rows.
+    of each one's latest number in the second column, or the `lowest` of them. ``lasted`` is the median of days
+    from beginning to end of rows that are open or ended in the last `within_days`; `everywhere`: of all accounts.
     """
 
     table: str
@@ -64,11 +64,12 @@ class Number:
     ended_days_ago: int | None = None
     within_days: int = 0
     everywhere: bool = False
+    lowest: bool = False
 
     @property
     def column(self) -> str:
         """The same for the same rows: windows share columns."""
-        return str(replace(self, window_days=0, everywhere=False))
+        return str(replace(self, window_days=0, everywhere=False, lowest=False))
 
     @property
     def hidden_until(self) -> str:
@@ -122,6 +123,14 @@ def _latest(measure: Measure) -> Asked:
     return [number], lambda now, mean: mean
 
 
+def _coded(measure: Measure) -> Asked:
+    """Of codes only one that says whether somebody's latest answer is low: counts are asked for as they are."""
+    (code,) = measure["codes"]
+    condition = code["condition"]
+    (number,), _ = _latest(condition)
+    return [replace(number, lowest=True)], lambda now, lowest: code["code"] * (lowest <= condition["at_most"])
+
+
 def _median_duration(measure: Measure) -> Asked:
     own = Number(**measure["rows"], of="lasted", within_days=measure["window_days"])
     return [own, replace(own, everywhere=True)], lambda now, days, usual: days / usual
@@ -167,6 +176,7 @@ KINDS: Mapping[str, Callable[[Measure], Asked]] = {
     "silence": _days_since,
     "newness": _newness,
     "latest": _latest,
+    "coded": _coded,
     "median_duration": _median_duration,
     "open_at": _open_at,
     "blocks": _blocks,
@@ -257,7 +267,7 @@ class Tables:
 
     def column(self, number: Number) -> pd.Series:
         """Return a column, made once: that it is seen later makes it no other."""
-        made = str(replace(number, window_days=0, days_ago=0))
+        made = replace(number, days_ago=0).column
         if made not in self._made:
             self._made[made] = column_of(self.rows[number.table], number)
         return self._made[made]
@@ -357,7 +367,8 @@ def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
     if number.of == "latest":
         last = ft.Feature(column, parent_dataframe_name=number.values, primitive=Max)
         latest = ft.Feature(last, primitive=ModuloNumericScalar(MOST))
-        return ft.Feature(latest, parent_dataframe_name="accounts", primitive=Mean).rename(str(number))
+        of_all = Min if number.lowest else Mean
+        return ft.Feature(latest, parent_dataframe_name="accounts", primitive=of_all).rename(str(number))
     primitive = {"rows": Sum, "distinct": NumUnique, "sum": Sum, "mean": Mean, "last": Max}[number.of]
     (direct,) = (
         each for each in company.relationships if (each.parent_name, each.child_name) == ("accounts", number.table)

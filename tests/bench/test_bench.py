@@ -210,14 +210,8 @@ def test_the_floor_groups_every_column_by_account(company: Path, tmp_path: Path)
 
 def matrix_in_pandas(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days: int) -> pd.DataFrame:
     """Read as Featuretools does: rows of the window that are not hidden at the time, an aggregation each."""
-    aggregations = {
-        "rows": "sum",
-        "sum": "sum",
-        "distinct": "nunique",
-        "last": "max",
-        "debut": "max",
-        "lasted": "median",
-    }
+    aggregations = {"rows": "sum", "distinct": "nunique", "last": "max", "debut": "max", "lasted": "median"}
+    aggregations |= {"sum": "sum", "mean": "mean", "latest": "mean"}
     made = {}
     for number in numbers:
         rows = tables.rows[number.table]
@@ -233,7 +227,7 @@ def matrix_in_pandas(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFr
             elif number.of == "lasted":
                 inside = lasted(inside, number, time)
             accounts = inside.groupby("account_id", observed=True)
-            by_time[time] = accounts.value.agg(aggregations.get(number.of, "mean"))
+            by_time[time] = accounts.value.agg("min" if number.lowest else aggregations[number.of])
         column = pd.concat(by_time, names=["time", "account_id"]).swaplevel()
         column = column.reindex(pd.MultiIndex.from_frame(pairs))
         made[str(number)] = column.fillna(0) if number.of in ("rows", "sum", "distinct") else column
