@@ -11,7 +11,6 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-import ibis
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -62,6 +61,8 @@ def recorded_codebooks(database: Database, catalogue: Catalogue, as_of: dt.datet
 
     They are recorded when a model is trained and travel with its contract; a value seen later is unknown.
     """
+    import ibis
+
     books: dict[str, tuple[str, ...]] = {}
     for name, entry in catalogue.definitions.context.items():
         if entry.kind is not ContextKind.CATEGORY or entry.codebook or entry.of is None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -43,6 +42,8 @@ from features.readings import UnknownReason
 from features.sources.contract import TableContract
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
     from features.sources import Database
 
 CONTRACTS = "contracts"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -17,6 +17,9 @@ from features.measures.frames import Texts
 from features.measures.groups import pairs_within
 from features.measures.queries import Queries
 from features.measures.rows import coded, floats, seconds
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
@@ -24,6 +22,8 @@ from features.measures.rows import Asked, TableRows, selected, table_rows
 from features.measures.scope import CountsWanted, RowsWanted
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
     from features.sources import Database
 
 ACCOUNTS = "accounts"
@@ -78,6 +78,8 @@ def numbered_accounts(accounts: pa.Array) -> dict[str, pa.Array]:
 
 def rows_of(queries: Queries, database: Database, table: str, accounts: str) -> ir.Table:
     """Return a table's rows with their account's number ``a``, as Ibis sees them."""
+    import ibis
+
     rows = database.tables[table]
     if "account_id" not in rows.columns:
         return rows.mutate(a=ibis.literal(0, type="int64"))

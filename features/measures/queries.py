@@ -11,14 +11,14 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import ibis
-import ibis.expr.types as ir
 import pyarrow as pa
-from ibis.expr.operations import PhysicalTable
 
 from features.sources.engines import bound
 
 if TYPE_CHECKING:
+    import ibis
+    import ibis.expr.types as ir
+
     from features.sources import Database
 
 
@@ -54,10 +54,14 @@ class Queries:
         Training blanks columns that show only today's state: by names and types such a table is the one that is
         stored, and with its text training would read what was not known.
         """
+        from ibis.expr.operations import PhysicalTable
+
         return "" if isinstance(table.op(), PhysicalTable) else str(self._engine.ibis.compile(table))
 
     def put(self, name: str, columns: Mapping[str, pa.Array]) -> None:
         """Store a small table of this pass."""
+        import ibis
+
         rows = pa.table(dict(columns))
         self._engine.put(_working(name), rows)
         self._given[name] = ibis.Schema.from_pyarrow(rows.schema)

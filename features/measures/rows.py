@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -18,6 +17,9 @@ import pyarrow.compute as pc
 from features.catalogue.schema import Between, Filter
 from features.measures.calendar import Calendar, Floats, Ints, Masks
 from features.measures.frames import Filters, RowFrame, Spec, Texts, told
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 MOMENTS = ("occurred_at", "known_from", "known_until")
 
@@ -38,10 +40,14 @@ def matching(table: ir.Table, filters: Filters) -> ir.Table:
 
 def holds(table: ir.Table, filters: Filters) -> ir.BooleanValue:
     """Whether rows match any of the filters."""
+    import ibis
+
     return ibis.or_(*[_holds(table, chosen) for chosen in filters])
 
 
 def _holds(table: ir.Table, chosen: Filter) -> ir.BooleanValue:
+    import ibis
+
     conditions: list[ir.Value] = []
     for name, wanted in chosen.items():
         column = table[name]
@@ -62,11 +68,15 @@ def seconds(moment: ir.Value) -> ir.Value:
 
 def days(count: int) -> ir.Value:
     """An interval of whole days."""
+    import ibis
+
     return ibis.interval(days=count)
 
 
 def selected(rows: ir.Table, asked: Asked) -> ir.Table:
     """Select what is asked for; `rows` have the account's number ``a``."""
+    import ibis
+
     columns: dict[str, ir.Value] = {"a": rows.a}
     columns |= {name: seconds(rows[name]) for name in MOMENTS if name in rows.columns}
     columns |= {f"f{place}": ibis.ifelse(holds(rows, one), 1, 0) for place, one in enumerate(asked.filters)}
@@ -155,8 +165,8 @@ def floats(column: pa.ChunkedArray) -> Floats:
 def coded(column: pa.ChunkedArray) -> Texts:
     """Text as codes."""
     encoded = column.combine_chunks().dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Texts(codes, tuple(encoded.dictionary.to_pylist()))
+    codes = encoded.indices.fill_null(-1) if column.null_count else encoded.indices
+    return Texts(codes.to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist()))
 
 
 def _ranks(column: pa.ChunkedArray) -> Ints:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 import pyarrow as pa
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import ibis
     import ibis.expr.types as ir
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _IBIS_TYPES = {
     ColumnType.TEXT: "string",
     ColumnType.INTEGER: "int64",
@@ -134,7 +136,8 @@ def open_database(sources: Sources, *, truncated_at: dt.datetime | None = None) 
     engine = engines.start(sources)
     try:
         delivered = _deliver_all(engine.files, sources)
-        observed_until, sizes = _fill(engine.workshop, sources, delivered, truncated_at)
+        # Loading Ibis takes 0.2 s, in which tables are read.
+        observed_until, sizes = _fill(engine.workshop, sources, delivered, truncated_at, lambda: engine.ibis)
         by_account = [table for table, one in delivered.items() if one.contract.by_account]
         engine.settle([*delivered, feeds.COVERAGE], [*by_account, feeds.COVERAGE])
         tables = {
@@ -202,19 +205,68 @@ def _deliver_all(files: Session, sources: Sources) -> dict[str, Delivered]:
 
 
 def _fill(
-    workshop: Workshop, sources: Sources, delivered: Mapping[str, Delivered], truncated_at: dt.datetime | None
+    workshop: Workshop,
+    sources: Sources,
+    delivered: Mapping[str, Delivered],
+    truncated_at: dt.datetime | None,
+    meanwhile: Callable[[], object],
 ) -> tuple[dt.datetime, dict[str, int]]:
-    """Make all tables and what is covered; return where the history ends, and how many rows tables have."""
+    """Make all tables and what is covered; return where the history ends, and how many rows tables have.
+
+    `meanwhile` is called while the largest table is read.
+    """
     name_accounts(workshop, delivered["accounts"])
+    others = [one for table, one in delivered.items() if table != "feeds"]
+    largest = max(others, key=lambda one: one.size)
     tables, since = dict[str, _Made](), None
-    if "feeds" in delivered:  # before the others, of which nothing need be taken that they say
-        tables["feeds"] = _make(workshop, delivered["feeds"], truncated_at, {})
-        since = feeds.said_since(workshop)
-    others = [one for table, one in delivered.items() if table not in tables]
-    tables |= _at_once(workshop, others, lambda own, one: _make(own, one, truncated_at, since or {}))
+    with _Workers(workshop) as workers:
+        # First and alone, by every core: what is then left of it takes one, and other tables are made beside.
+        storing = workers.submit(_store, largest, truncated_at)
+        if "feeds" in delivered:  # before the others, of which nothing need be taken that they say
+            tables["feeds"], since = workers.submit(_feeds, delivered["feeds"], truncated_at).result()
+        meanwhile()
+        storing.result()
+
+        def make(own: Workshop, one: Delivered) -> _Made:
+            if one is not largest:
+                _store(own, one, truncated_at)
+            return _made(own, one, since or {})
+
+        by_size = sorted(others, key=lambda one: one.size, reverse=True)
+        making = {one.table: workers.submit(make, one) for one in by_size}
+        tables |= {table: made.result() for table, made in making.items()}
     feeds.write_coverage(workshop, [each for table in delivered for each in tables[table].taken], since)
     newest = {table: one.newest for table, one in tables.items()}
     return _history_ends(sources, delivered, newest, truncated_at), {t: one.size for t, one in tables.items()}
+
+
+class _Workers:
+    """Threads that work on tables, each in a workshop of its own; use it in a ``with`` statement."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        workshops = workshop.beside()
+        self._pool = ThreadPoolExecutor(len(workshops))
+        self._free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
+        for each in reversed(workshops):  # the last to be busy is the one that others may wait for
+            self._free.put(each)
+
+    def submit(self, work: Callable[Concatenate[Workshop, P], T], *given: P.args, **named: P.kwargs) -> Future[T]:
+        """Have something done in the next workshop that is free."""
+
+        def done() -> T:
+            own = self._free.get()
+            try:
+                return work(own, *given, **named)
+            finally:
+                self._free.put(own)
+
+        return self._pool.submit(done)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,34 +278,22 @@ class _Made:
     taken: Sequence[feeds.Taken]
 
 
-def _at_once(
-    workshop: Workshop, delivered: Iterable[Delivered], make: Callable[[Workshop, Delivered], _Made]
-) -> dict[str, _Made]:
-    """Make tables, as many at a time as there are workshops."""
-    free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
-    workshops = workshop.beside()
-    for each in workshops:
-        free.put(each)
-
-    def made(one: Delivered) -> tuple[str, _Made]:
-        own = free.get()
-        try:
-            return one.table, make(own, one)
-        finally:
-            free.put(own)
-
-    # The largest first: what of it takes one core alone, the others are made beside.
-    by_size = sorted(delivered, key=lambda one: one.size, reverse=True)
-    with ThreadPoolExecutor(len(workshops)) as pool:
-        return dict(pool.map(made, by_size))
-
-
-def _make(
-    workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None, since: Mapping[str, dt.datetime]
-) -> _Made:
-    """Make a table of what is delivered; `since`: from when on ``feeds`` say what is covered, by table."""
-    table = one.table
+def _store(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None) -> None:
+    """Store the rows of a table that keep the contract."""
     workshop.store_known(one, workshop.by_row(one, kept_rows(one, truncated_at)), of_known_account(one))
+
+
+def _feeds(
+    workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None
+) -> tuple[_Made, Mapping[str, dt.datetime]]:
+    """Make ``feeds``; return too from when on they say what is covered, by table."""
+    _store(workshop, one, truncated_at)
+    return _made(workshop, one, {}), feeds.said_since(workshop)
+
+
+def _made(workshop: Workshop, one: Delivered, since: Mapping[str, dt.datetime]) -> _Made:
+    """Finish a table that is stored; `since`: from when on ``feeds`` say what is covered, by table."""
+    table = one.table
     oldest, newest, size = _seen(workshop, table)
     if not size:
         _refuse_if_there_are_rows(workshop, one)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _PREFIX, _LOCK = "keepsight-", "alive"  # of temporary folders, and what whoever uses one holds
 RAW = "raw"  # the schema of what is delivered, as it is
 BYTES_A_STORED_ROW = 150  # of an event, about
+_OF_KEY = "hash(row_key)"
 
 
 class Workshop(Protocol):
@@ -226,11 +227,10 @@ class Session:
 
     def store_known(self, delivered: Delivered, rows: str, known: str) -> None:
         """Make a table of the rows of known accounts; in files, where memory is too small for them."""
-        name, size, layout = delivered.table, delivered.size, layout_of(delivered)
+        name, size, layout = delivered.table, delivered.size, layout_of(delivered).also(HASH, _OF_KEY)
         if not layout.placed:
             rows = f"(SELECT * FROM {rows} AS kept WHERE {known})"
         if layout.placed and size * BYTES_A_STORED_ROW >= self._memory:
-            layout = layout.also(HASH, "hash(row_key)")
             self._spool(name, layout.packed(rows), size)
             stored = _files_of(name)
         else:
@@ -307,8 +307,9 @@ class Session:
             self._lay_beside(name, select)
             return
         stored, layout = self._relation(name), self._layouts.get(name, AS_THEY_ARE)
-        rows = self.connection.sql(f"SELECT rowid AS number, hash(row_key) AS hash FROM {stored}").to_arrow_table()
-        places = places_of_several(rows["hash"].to_numpy())
+        hashed = HASH if HASH in layout.instead else f"{_OF_KEY} AS {HASH}"
+        rows = self.connection.sql(f"SELECT rowid AS number, {hashed} FROM {stored}").to_arrow_table()
+        places = places_of_several(rows[HASH].to_numpy())
         if not len(places):
             return
         repeated, chosen = f"_repeated_in_{name}", f"_chosen_of_{name}"

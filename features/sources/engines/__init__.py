@@ -31,8 +31,6 @@ class Engine(Protocol):
     ----------
     dialect
         Its name in Ibis: queries compiled for one dialect run on every engine of it.
-    ibis
-        Its Ibis backend, to compile expressions.
     workshop
         Where delivered rows become the company's tables, until :meth:`settle`.
     files
@@ -40,7 +38,10 @@ class Engine(Protocol):
     """
 
     dialect: str
-    ibis: Any
+
+    @property
+    def ibis(self) -> Any:
+        """Its Ibis backend, to compile expressions."""
 
     @property
     def workshop(self) -> Workshop:

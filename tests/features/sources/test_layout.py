@@ -71,8 +71,8 @@ def test_a_table_without_rows_shows_its_columns(
 
 def test_of_rows_of_accounts_numbers_are_stored_and_nothing_that_was_not_delivered(company: Company) -> None:
     assert stored(company.csv("usage", TEXT).open(), "usage") == {
-        "_place", "_named", "user_id", "feature", "occurred_at", "quantity", "actor", "row_key", "recorded_at",
-        "known_from", "known_until",
+        "_place", "_hash", "_named", "user_id", "feature", "occurred_at", "quantity", "actor", "row_key",
+        "recorded_at", "known_from", "known_until",
     } - {"feature", "quantity", "actor"}  # fmt: skip
 
 
