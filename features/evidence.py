@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import ibis
-import ibis.expr.types as ir
 import pyarrow as pa
 
 from features.as_known import as_known
@@ -19,6 +17,8 @@ from features.readings import Evidence
 from features.sources.contract import TableContract
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
     from features.catalogue import Catalogue
     from features.sources import Database
 
@@ -132,6 +132,8 @@ def _still_open(rows: ir.Table, measure: schema.Measure, ended: str | None) -> i
 def _newest(
     queries: Queries, table: ir.Table, signal: schema.Signal, ended: str | None, told: Sequence[str]
 ) -> ir.Table:
+    import ibis
+
     assert signal.evidence is not None  # whoever asks has looked
     known = matching(_still_open(known_rows(queries, table), signal.measure, ended), signal.evidence.any_of)
     when, reach = _when(known), _reach(signal.measure)

@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ibis
-import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
     from features.sources import Database
 
 # The hash of a row on each engine; the sums over two remainders of it tell sets of rows apart, in any order.
@@ -148,12 +148,16 @@ def _counted(connection: Any, table: ir.Table, dates: Sequence[dt.datetime]) -> 
 
 def _dates_before(moment: ir.TimestampColumn, dates: Sequence[dt.datetime]) -> ir.IntegerColumn:
     """Return how many of the dates, which are in order, lie before a moment."""
+    import ibis
+
     latest_first = zip(reversed(dates), range(len(dates), 0, -1), strict=True)  # most rows end after all dates
     return ibis.cases(*((moment > ibis.literal(date, type="timestamp"), n) for date, n in latest_first), else_=0)
 
 
 def _row_hash(engine: str, table: ir.Table) -> ir.IntegerColumn:
     """Return a hash over each row; not over when it was replaced, which is told later."""
+    import ibis
+
     columns = sorted(set(table.columns) - {"known_until"})
     row = ibis.struct({column: table[column] for column in columns})
     builtin = ibis.udf.scalar.builtin

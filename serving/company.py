@@ -13,16 +13,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import ibis
-import ibis.expr.types as ir
 import pyarrow as pa
 
 from features.as_known import as_known, covers
 from features.clock import moment_asked
 from features.errors import UnknownAccountError
 from features.evidence import MOMENT, account_evidence, asking, known_rows
+from features.measures.rows import days
 from features.now import Now
 from features.readings import Evidence
 from features.snapshots import accounts_in_force, build_vectors, recorded_codebooks
@@ -31,6 +30,9 @@ from features.vectors import FeatureContract, Vectors, feature_contract
 from models.bundle import Bundle
 from models.explanation import SUPPORT_LOAD, AccountFacts
 from serving.problems import NOT_READY, RequestProblem
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 LONGEST_WAIT_SECONDS = 30.0
 SUPPORT_DAYS = 90
@@ -205,14 +207,12 @@ class Company:
     def _commonest_category(self, account_id: str, as_of: dt.datetime) -> str | None:
         """Return the commonest category among the tickets that the support load counts."""
         measure = self.catalogue.definitions.signals[SUPPORT_LOAD].measure
-        days = getattr(getattr(measure, "of", None), "window_days", None) or SUPPORT_DAYS
+        window_days = getattr(getattr(measure, "of", None), "window_days", None) or SUPPORT_DAYS
         queries = asking(self._database, account_id, as_of)
 
         def of_categories() -> ir.Table:
             rows = known_rows(queries, self._database.tables["tickets"])
-            recent = (rows.occurred_at > rows[MOMENT] - ibis.interval(days=days)) & (
-                rows.occurred_at <= rows[MOMENT]
-            )
+            recent = (rows.occurred_at > rows[MOMENT] - days(window_days)) & (rows.occurred_at <= rows[MOMENT])
             return rows.filter(recent & rows.category.notnull()).category.value_counts(name="tickets")
 
         counted = queries.fetch(("categories", days), of_categories).to_pylist()

@@ -165,8 +165,8 @@ def floats(column: pa.ChunkedArray) -> Floats:
 def coded(column: pa.ChunkedArray) -> Texts:
     """Text as codes."""
     encoded = column.combine_chunks().dictionary_encode()
-    codes = encoded.indices.fill_null(-1) if column.null_count else encoded.indices
-    return Texts(codes.to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist()))
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return Texts(codes, tuple(encoded.dictionary.to_pylist()))
 
 
 def _ranks(column: pa.ChunkedArray) -> Ints:

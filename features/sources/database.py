@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import ibis
     import ibis.expr.types as ir
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 _IBIS_TYPES = {
     ColumnType.TEXT: "string",
     ColumnType.INTEGER: "int64",
@@ -136,8 +136,9 @@ def open_database(sources: Sources, *, truncated_at: dt.datetime | None = None) 
     engine = engines.start(sources)
     try:
         delivered = _deliver_all(engine.files, sources)
-        # Loading Ibis takes 0.2 s, in which tables are read.
-        observed_until, sizes = _fill(engine.workshop, sources, delivered, truncated_at, lambda: engine.ibis)
+        observed_until, sizes = _fill(
+            engine.workshop, sources, delivered, truncated_at, meanwhile=lambda: engine.ibis
+        )
         by_account = [table for table, one in delivered.items() if one.contract.by_account]
         engine.settle([*delivered, feeds.COVERAGE], [*by_account, feeds.COVERAGE])
         tables = {
@@ -216,26 +217,23 @@ def _fill(
     `meanwhile` is called while the largest table is read.
     """
     name_accounts(workshop, delivered["accounts"])
-    others = [one for table, one in delivered.items() if table != "feeds"]
-    largest = max(others, key=lambda one: one.size)
-    tables, since = dict[str, _Made](), None
+    by_size = sorted(delivered.values(), key=lambda one: one.size, reverse=True)
+    largest, *others = [one for one in by_size if one.table != "feeds"]
+    finishing: dict[str, Future[_Finished]] = {}
+    said_since: Mapping[str, dt.datetime] | None = None
     with _Workers(workshop) as workers:
-        # First and alone, by every core: what is then left of it takes one, and other tables are made beside.
-        storing = workers.submit(_store, largest, truncated_at)
+        reading = workers.submit(_store, largest, truncated_at)  # by every core; what then follows takes one
         if "feeds" in delivered:  # before the others, of which nothing need be taken that they say
-            tables["feeds"], since = workers.submit(_feeds, delivered["feeds"], truncated_at).result()
+            finishing["feeds"] = workers.submit(_make, delivered["feeds"], truncated_at, {})
+            finishing["feeds"].result()
+            said_since = workers.submit(feeds.said_since).result()
         meanwhile()
-        storing.result()
-
-        def make(own: Workshop, one: Delivered) -> _Made:
-            if one is not largest:
-                _store(own, one, truncated_at)
-            return _made(own, one, since or {})
-
-        by_size = sorted(others, key=lambda one: one.size, reverse=True)
-        making = {one.table: workers.submit(make, one) for one in by_size}
-        tables |= {table: made.result() for table, made in making.items()}
-    feeds.write_coverage(workshop, [each for table in delivered for each in tables[table].taken], since)
+        reading.result()
+        finishing[largest.table] = workers.submit(_finish, largest, said_since or {})
+        for one in others:
+            finishing[one.table] = workers.submit(_make, one, truncated_at, said_since or {})
+        tables = {table: finishing[table].result() for table in delivered}
+    feeds.write_coverage(workshop, [taken for one in tables.values() for taken in one.taken], said_since)
     newest = {table: one.newest for table, one in tables.items()}
     return _history_ends(sources, delivered, newest, truncated_at), {t: one.size for t, one in tables.items()}
 
@@ -247,13 +245,15 @@ class _Workers:
         workshops = workshop.beside()
         self._pool = ThreadPoolExecutor(len(workshops))
         self._free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
-        for each in reversed(workshops):  # the last to be busy is the one that others may wait for
+        for each in reversed(workshops):  # the session's own connection last: Ibis is bound to it meanwhile
             self._free.put(each)
 
-    def submit(self, work: Callable[Concatenate[Workshop, P], T], *given: P.args, **named: P.kwargs) -> Future[T]:
+    def submit(
+        self, work: Callable[Concatenate[Workshop, Given], Result], *given: Given.args, **named: Given.kwargs
+    ) -> Future[Result]:
         """Have something done in the next workshop that is free."""
 
-        def done() -> T:
+        def done() -> Result:
             own = self._free.get()
             try:
                 return work(own, *given, **named)
@@ -270,7 +270,7 @@ class _Workers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _Finished:
     """What was seen of a table when it was made: the newest ``recorded_at``, its rows, what it covers."""
 
     newest: dt.datetime | None
@@ -283,16 +283,16 @@ def _store(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None)
     workshop.store_known(one, workshop.by_row(one, kept_rows(one, truncated_at)), of_known_account(one))
 
 
-def _feeds(
-    workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None
-) -> tuple[_Made, Mapping[str, dt.datetime]]:
-    """Make ``feeds``; return too from when on they say what is covered, by table."""
+def _make(
+    workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None, said_since: Mapping[str, dt.datetime]
+) -> _Finished:
+    """Store and finish a table."""
     _store(workshop, one, truncated_at)
-    return _made(workshop, one, {}), feeds.said_since(workshop)
+    return _finish(workshop, one, said_since)
 
 
-def _made(workshop: Workshop, one: Delivered, since: Mapping[str, dt.datetime]) -> _Made:
-    """Finish a table that is stored; `since`: from when on ``feeds`` say what is covered, by table."""
+def _finish(workshop: Workshop, one: Delivered, said_since: Mapping[str, dt.datetime]) -> _Finished:
+    """Finish a table that is stored; `said_since`: from when on ``feeds`` say what is covered, by table."""
     table = one.table
     oldest, newest, size = _seen(workshop, table)
     if not size:
@@ -301,9 +301,9 @@ def _made(workshop: Workshop, one: Delivered, since: Mapping[str, dt.datetime]) 
     taken: Sequence[feeds.Taken] = []
     if one.contract.fed and one.source.begins is not None:
         taken = [feeds.Taken(table, one.source.begins)]
-    elif one.contract.fed and oldest is not None and oldest < since.get(table, feeds.NEVER):
+    elif one.contract.fed and oldest is not None and oldest < said_since.get(table, feeds.NEVER):
         taken = feeds.taken_from_first_row(workshop, one)
-    return _Made(newest, size, taken)
+    return _Finished(newest, size, taken)
 
 
 def _seen(workshop: Workshop, table: str) -> tuple[dt.datetime | None, dt.datetime | None, int]:

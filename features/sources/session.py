@@ -26,7 +26,7 @@ from features.cores import AT_ONCE
 from features.errors import TableError
 from features.sources import spool, sql
 from features.sources.layout import ACCOUNT_IDS, AS_THEY_ARE, PLACE, Layout, layout_of
-from features.sources.spool import HASH, Spool, places_of_several
+from features.sources.spool import HASH, HASH_OF_KEY, Spool, places_of_several
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _PREFIX, _LOCK = "keepsight-", "alive"  # of temporary folders, and what whoever uses one holds
 RAW = "raw"  # the schema of what is delivered, as it is
 BYTES_A_STORED_ROW = 150  # of an event, about
-_OF_KEY = "hash(row_key)"
 
 
 class Workshop(Protocol):
@@ -227,7 +226,7 @@ class Session:
 
     def store_known(self, delivered: Delivered, rows: str, known: str) -> None:
         """Make a table of the rows of known accounts; in files, where memory is too small for them."""
-        name, size, layout = delivered.table, delivered.size, layout_of(delivered).also(HASH, _OF_KEY)
+        name, size, layout = delivered.table, delivered.size, layout_of(delivered).also(HASH, HASH_OF_KEY)
         if not layout.placed:
             rows = f"(SELECT * FROM {rows} AS kept WHERE {known})"
         if layout.placed and size * BYTES_A_STORED_ROW >= self._memory:
@@ -307,7 +306,7 @@ class Session:
             self._lay_beside(name, select)
             return
         stored, layout = self._relation(name), self._layouts.get(name, AS_THEY_ARE)
-        hashed = HASH if HASH in layout.instead else f"{_OF_KEY} AS {HASH}"
+        hashed = HASH if HASH in layout.instead else f"{HASH_OF_KEY} AS {HASH}"
         rows = self.connection.sql(f"SELECT rowid AS number, {hashed} FROM {stored}").to_arrow_table()
         places = places_of_several(rows[HASH].to_numpy())
         if not len(places):

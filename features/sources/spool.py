@@ -20,6 +20,7 @@ import pyarrow as pa
 from features.sources.layout import PLACE
 
 HASH = "_hash"  # of a row's key
+HASH_OF_KEY = "hash(row_key)"
 ROWS_A_RANGE = 1_000_000  # about
 MOST_RANGES = 256  # files that are open at once
 ROWS_A_BATCH = 250_000

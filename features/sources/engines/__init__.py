@@ -31,10 +31,6 @@ class Engine(Protocol):
     ----------
     dialect
         Its name in Ibis: queries compiled for one dialect run on every engine of it.
-    workshop
-        Where delivered rows become the company's tables, until :meth:`settle`.
-    files
-        The embedded DuckDB that opens files, and knows of every table what is delivered in which type.
     """
 
     dialect: str
@@ -45,11 +41,11 @@ class Engine(Protocol):
 
     @property
     def workshop(self) -> Workshop:
-        """Where delivered rows become the company's tables."""
+        """Where delivered rows become the company's tables, until :meth:`settle`."""
 
     @property
     def files(self) -> Session:
-        """The embedded DuckDB that opens what is delivered."""
+        """The embedded DuckDB that opens files, and knows of every table what is delivered in which type."""
 
     def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:
         """Take over the finished tables from the workshop.
