@@ -136,9 +136,7 @@ def open_database(sources: Sources, *, truncated_at: dt.datetime | None = None) 
     engine = engines.start(sources)
     try:
         delivered = _deliver_all(engine.files, sources)
-        observed_until, sizes = _fill(
-            engine.workshop, sources, delivered, truncated_at, meanwhile=lambda: engine.ibis
-        )
+        observed_until, sizes = _fill(engine.workshop, sources, delivered, truncated_at, meanwhile=engine.load)
         by_account = [table for table, one in delivered.items() if one.contract.by_account]
         engine.settle([*delivered, feeds.COVERAGE], [*by_account, feeds.COVERAGE])
         tables = {
@@ -210,7 +208,7 @@ def _fill(
     sources: Sources,
     delivered: Mapping[str, Delivered],
     truncated_at: dt.datetime | None,
-    meanwhile: Callable[[], object],
+    meanwhile: Callable[[], None],
 ) -> tuple[dt.datetime, dict[str, int]]:
     """Make all tables and what is covered; return where the history ends, and how many rows tables have.
 
@@ -245,7 +243,7 @@ class _Workers:
         workshops = workshop.beside()
         self._pool = ThreadPoolExecutor(len(workshops))
         self._free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
-        for each in reversed(workshops):  # the session's own connection last: Ibis is bound to it meanwhile
+        for each in workshops:
             self._free.put(each)
 
     def submit(

@@ -151,6 +151,7 @@ class Session:
         self._settings = [
             "SET TimeZone = 'UTC'",
             f"SET file_search_path = {sql.text(_search_path(folder, self.place))}",
+            "SET python_enable_replacements = false",  # a query that names no table names no variable of ours
         ]
         self._beside: list[Session] = []
         self._layouts: dict[str, Layout] = {}

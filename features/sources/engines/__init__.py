@@ -39,6 +39,9 @@ class Engine(Protocol):
     def ibis(self) -> Any:
         """Its Ibis backend, to compile expressions."""
 
+    def load(self) -> None:
+        """Load what expressions are made with: it takes 0.2 s, in which tables are read."""
+
     @property
     def workshop(self) -> Workshop:
         """Where delivered rows become the company's tables, until :meth:`settle`."""

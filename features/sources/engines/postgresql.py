@@ -166,6 +166,9 @@ class PostgreSQL:
             self._server.close()
             raise
 
+    def load(self) -> None:
+        """Ibis is loaded already."""
+
     def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:
         """Copy the finished tables into the schema of the session; the DuckDB is done with.
 

@@ -226,6 +226,9 @@ class Spark:
 
     # --- the engine: statements in Spark's SQL ----------------------------------------------------------------
 
+    def load(self) -> None:
+        """Ibis is loaded already."""
+
     def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:
         """Leave the tables where they are."""
 

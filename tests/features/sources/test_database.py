@@ -146,3 +146,18 @@ def test_the_reason_names_the_remedy(company: Company) -> None:
 def test_columns_delivered_are_told_from_columns_empty(company: Company) -> None:
     database = company.csv("tickets", "account_id,opened_at,priority\na1,2025-01-01,\n").open()
     assert database.columns["tickets"] == {"account_id", "opened_at", "priority"}
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_tables_are_read_by_one_core_as_by_two(
+    company: Company, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time anew: what asks a connection that is reading a table is refused, if it comes too early."""
+    monkeypatch.setattr("features.sources.session.AT_ONCE", at_once)
+    events = "".join(f"{n},a{n % 2},2025-01-05 10:00,2025-01-05 10:00\n" for n in range(30_000))
+    company.csv("accounts", "account_id\na0\na1\n").csv("usage", USAGE + events)
+    for _ in range(5):
+        database = company.open()
+        assert database.sizes["usage"] == 30_000
+        assert database.connection.to_pyarrow(database.tables["usage"].count()).as_py() == 30_000
+        database.close()

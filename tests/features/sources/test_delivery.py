@@ -66,6 +66,12 @@ def test_upper_and_lower_case_are_the_same(company: Company) -> None:
     assert rows(company.open(), "usage", "account_id") == ["a1"]
 
 
+def test_a_query_reads_no_variable_of_the_program(company: Company) -> None:
+    company.query("usage", "select * from relation")
+    with pytest.raises(TableError, match="relation does not exist"):
+        company.open()
+
+
 def test_a_query_may_end_with_a_comment_or_a_semicolon(company: Company) -> None:
     company.csv("usage", USAGE).query("usage", "select * from 'usage.csv'; -- all of it")
     with pytest.raises(TableError, match="usage: the query cannot be read"):
