@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 
 A_MOMENT = pd.Timedelta(1, "us")
 SINCE = pd.Timestamp(FIRST_DAY)
-MOST = 16  # what is latest is a whole number below: the greatest of place * 16 + number tells it
-BETWEEN = ("debut", "latest")  # rows, values that an account has shown, accounts
+NUMBERS_BELOW = 16  # 16 * place + number: the maximum is the latest row's, its remainder the number
+MOMENTS = ("last_moment", "last_first_sight")
+OF_LATEST = ("mean_of_latest", "lowest_of_latest")
+BETWEEN = ("last_first_sight", *OF_LATEST)  # rows, values that an account has shown, accounts
 NEVER = pd.Timestamp("2200-01-01")
 ENDED = {"tickets": "closed_at", "feedback": "resolved_at"}
 Measure = Mapping[str, Any]
+Filter = Mapping[str, Any]  # of each column what is allowed: several values, or a range
 
 
 # --- what is asked for ----------------------------------------------------------------------------------------
@@ -46,50 +49,65 @@ Measure = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Number:
-    """One number of each account: of the rows that match any of the filters, and `also`, in a window.
+    """One number of each account: of the rows that match any of the filters, and `also`, in a window (0: ever).
 
-    A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago. Of the first of
-    the columns, a ``debut`` is the last time that a value was seen first, and ``latest`` the mean over its values
-    of each one's latest number in the second column, or the `lowest` of them. ``lasted`` is the median of days
-    from beginning to end of rows that are open or ended in the last `within_days`; `everywhere`: of all accounts.
+    A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago. Of the values of
+    the first column, ``last_first_sight`` is the last moment that one was seen first; of each one's latest number
+    in the second column, ``mean_of_latest`` is the mean, ``lowest_of_latest`` the lowest. ``median_days`` is the
+    median of days from beginning to end of rows that are open or ended in the last `within_days`; `everywhere`: of
+    all accounts.
     """
 
     table: str
     of: str = "rows"
     columns: Sequence[str] = ()
-    any_of: Sequence[Measure] = ()
-    also: Measure = field(default_factory=dict)
+    any_of: Sequence[Filter] = ()
+    also: Filter = field(default_factory=dict)
     window_days: int = 0
     days_ago: int = 0
     ended_days_ago: int | None = None
     within_days: int = 0
     everywhere: bool = False
-    lowest: bool = False
 
     @property
     def column(self) -> str:
-        """The same for the same rows: windows share columns."""
-        return str(replace(self, window_days=0, everywhere=False, lowest=False))
+        """The name of its column: of the same values, hidden until the same moments.
+
+        Numbers share it that differ only in the window, or in what is made of the latest numbers.
+        """
+        of = "mean_of_latest" if self.of in OF_LATEST else self.of
+        return str(replace(self, of=of, window_days=0, everywhere=False))
 
     @property
-    def hidden_until(self) -> str:
-        """The same for columns that are hidden for the same reasons."""
+    def visible_from(self) -> str:
+        """The name of the moments from which on its column may be seen.
+
+        A secondary time index hides all columns that share them.
+        """
         return f"recorded, {self.days_ago} days ago, ended {self.ended_days_ago} days ago"
 
     @property
-    def values(self) -> str:
+    def between(self) -> str:
         """The table between rows and accounts, of the values that an account has shown."""
         return f"{self.table}.{self.columns[0]}"
 
 
-# Of the cut-off times in seconds, and of a measure's numbers in order.
-Formula = Callable[..., pd.Series]
+Formula = Callable[..., pd.Series]  # of a measure's numbers in order, moments being whole days since then
 Asked = tuple[Sequence[Number], Formula]
 
 
 def asked(measure: Measure) -> Asked:
-    """Return the numbers that a measure is made of, and what it makes of them."""
+    """Return the numbers that a measure is made of, and what it makes of them.
+
+    Its `kept_days`, `history_days` and `minimum_rows` only tell where Keepsight knows no value, and only what it
+    knows is compared.
+    """
     return KINDS[measure["kind"]](measure)
+
+
+def with_points(counted: pd.Series, bonuses: Sequence[Measure], found: Sequence[pd.Series]) -> pd.Series:
+    """Return what was counted, and the points of every bonus that found rows."""
+    return sum((bonus["points"] * (rows > 0) for bonus, rows in zip(bonuses, found, strict=True)), start=counted)
 
 
 def _aggregate(measure: Measure) -> Asked:
@@ -98,29 +116,24 @@ def _aggregate(measure: Measure) -> Asked:
     number = Number(**rows | {"window_days": rows["window_days"] + days_ago}, days_ago=days_ago)
     bonuses = measure.get("bonuses", [])
     better = [replace(number, of="rows", columns=(), also=bonus["filter"]) for bonus in bonuses]
-
-    def formula(now: pd.Series, counted: pd.Series, *found: pd.Series) -> pd.Series:
-        del now
-        return sum((b["points"] * (f > 0) for b, f in zip(bonuses, found, strict=True)), start=counted)
-
-    return [number, *better], formula
+    return [number, *better], lambda counted, *found: with_points(counted, bonuses, found)
 
 
 def _days_since(measure: Measure) -> Asked:
     if measure.get("active_blocks", 1) > 1:
         raise ValueError("blocks that end with the last row cannot be expressed")
-    return [Number(**measure["rows"], of="last")], lambda now, last: (now - last) // DAY
+    return [Number(**measure["rows"], of="last_moment")], lambda days: days
 
 
 def _newness(measure: Measure) -> Asked:
-    numbers = [Number(**measure["rows"], of="debut", columns=[column]) for column in measure["columns"]]
-    return numbers, lambda now, *debuts: (now - pd.concat(debuts, axis=1).max(axis=1)) // DAY
+    numbers = [Number(**measure["rows"], of="last_first_sight", columns=[column]) for column in measure["columns"]]
+    return numbers, lambda *days: pd.concat(days, axis=1).min(axis=1)
 
 
 def _latest(measure: Measure) -> Asked:
     columns, days = [measure["by"], measure["column"]], measure["window_days"]
-    number = Number(**measure["rows"], of="latest", columns=columns, window_days=days)
-    return [number], lambda now, mean: mean
+    number = Number(**measure["rows"], of="mean_of_latest", columns=columns, window_days=days)
+    return [number], lambda mean: mean
 
 
 def _coded(measure: Measure) -> Asked:
@@ -128,12 +141,13 @@ def _coded(measure: Measure) -> Asked:
     (code,) = measure["codes"]
     condition = code["condition"]
     (number,), _ = _latest(condition)
-    return [replace(number, lowest=True)], lambda now, lowest: code["code"] * (lowest <= condition["at_most"])
+    lowest_of_latest = replace(number, of="lowest_of_latest")
+    return [lowest_of_latest], lambda lowest: code["code"] * (lowest <= condition["at_most"])
 
 
 def _median_duration(measure: Measure) -> Asked:
-    own = Number(**measure["rows"], of="lasted", within_days=measure["window_days"])
-    return [own, replace(own, everywhere=True)], lambda now, days, usual: days / usual
+    own = Number(**measure["rows"], of="median_days", within_days=measure["window_days"])
+    return [own, replace(own, everywhere=True)], lambda days, usual: days / usual
 
 
 def _open_at(measure: Measure) -> Asked:
@@ -144,10 +158,9 @@ def _open_at(measure: Measure) -> Asked:
     pairs = zip(ages, ended, strict=True)
     numbers = [replace(rows, days_ago=age, ended_days_ago=ago) for age, end in pairs for ago in (None, end)]
 
-    def formula(now: pd.Series, *found: pd.Series) -> pd.Series:
-        del now
-        still, *old = [rows - gone for rows, gone in zip(found[::2], found[1::2], strict=True)]
-        return sum((b["points"] * (o > 0) for b, o in zip(bonuses, old, strict=True)), start=still)
+    def formula(*found: pd.Series) -> pd.Series:
+        still, *old = [begun - gone for begun, gone in zip(found[::2], found[1::2], strict=True)]
+        return with_points(still, bonuses, old)
 
     return numbers, formula
 
@@ -161,8 +174,7 @@ def _blocks(measure: Measure) -> Asked:
         for side in ("more", "than")
     ]
 
-    def formula(now: pd.Series, *found: pd.Series) -> pd.Series:
-        del now
+    def formula(*found: pd.Series) -> pd.Series:
         ahead = [more - than for more, than in zip(found[::2], found[1::2], strict=True)]
         further = [*ahead[1:], 0.0]
         return sum((a > f for a, f in zip(ahead, further, strict=True)), start=0.0)
@@ -186,7 +198,7 @@ KINDS: Mapping[str, Callable[[Measure], Asked]] = {
 # --- tables ---------------------------------------------------------------------------------------------------
 
 
-def matching(rows: pd.DataFrame, any_of: Sequence[Measure]) -> pd.Series:
+def matching(rows: pd.DataFrame, any_of: Sequence[Filter]) -> pd.Series:
     """Tell which rows match any of the filters."""
     found = pd.Series(not any_of, index=rows.index)
     for one in any_of:
@@ -208,17 +220,17 @@ def column_of(rows: pd.DataFrame, number: Number) -> pd.Series:
     match number.of:
         case "rows":
             return pd.Series(1.0, index=rows.index).where(counts)
-        case "last":
-            return seconds(rows).where(counts)
-        case "debut":
-            return seconds(rows).where(counts & rows[number.columns[0]].notna())
-        case "lasted":
+        case "last_moment":
+            return seconds(rows.occurred).where(counts)
+        case "last_first_sight":
+            return seconds(rows.occurred).where(counts & rows[number.columns[0]].notna())
+        case "median_days":
             ended = rows[ENDED[number.table]]
             return ((ended - rows.occurred) / pd.Timedelta(days=1)).fillna(0.0).where(counts)
-        case "latest":
+        case "mean_of_latest" | "lowest_of_latest":
             by_time = rows.sort_values(["occurred", "recorded_at", *SHAPES[number.table].key])
             place = pd.Series(np.arange(len(rows)), index=by_time.index)
-            return (place * MOST + rows[number.columns[1]]).where(counts)
+            return (place * NUMBERS_BELOW + rows[number.columns[1]]).where(counts)
         case "distinct":
             counts &= rows[list(number.columns)].notna().all(axis=1)
             return pd.Series(together(rows, number.columns), index=rows.index).where(counts).astype("category")
@@ -226,8 +238,9 @@ def column_of(rows: pd.DataFrame, number: Number) -> pd.Series:
             return rows[number.columns[0]].astype(float).where(counts)
 
 
-def seconds(rows: pd.DataFrame) -> pd.Series:
-    return (rows.occurred - SINCE) / pd.Timedelta(seconds=1)
+def seconds(moments: pd.Series) -> pd.Series:
+    """Return moments as seconds since the data's first day: Featuretools' maximum takes numbers only."""
+    return (moments - SINCE) / pd.Timedelta(seconds=1)
 
 
 def together(rows: pd.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -241,17 +254,12 @@ def together(rows: pd.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.int64
 
 def visible_from(rows: pd.DataFrame, number: Number) -> pd.Series:
     """Return from when on a column of these rows may be seen: recorded, so far back, ended."""
-    seen = rows.recorded_at
+    seen = rows.recorded_at  # fmax passes over nulls: what has no end counts nowhere, and is seen as any other
     if number.days_ago:
-        seen = later(seen, rows.occurred + pd.Timedelta(days=number.days_ago))
+        seen = np.fmax(seen, rows.occurred + pd.Timedelta(days=number.days_ago))
     if number.ended_days_ago is not None:
-        seen = later(seen, rows[ENDED[number.table]] + pd.Timedelta(days=number.ended_days_ago))
+        seen = np.fmax(seen, rows[ENDED[number.table]] + pd.Timedelta(days=number.ended_days_ago))
     return seen - A_MOMENT  # a secondary time index hides what has its very moment too: so just before
-
-
-def later(one: pd.Series, other: pd.Series) -> pd.Series:
-    """Return the later of two moments; null is no moment."""
-    return one.where(~(other > one), other)
 
 
 class Tables:
@@ -277,41 +285,41 @@ class Tables:
 
         Without last time indexes: they would tell nothing that the rows' own do not.
         """
-        import featuretools as ft  # not in the environment of the tests, which read this module for its examples
+        import featuretools as ft  # not in the environment of test_bench.py, which imports this module
 
-        found = ft.EntitySet()
-        company, accounts = pd.DataFrame({"company": [1]}), self.accounts.assign(company=1)
-        found.add_dataframe(company, "company", index="company", logical_types={"company": "Integer"})
+        company = ft.EntitySet()
+        whole, accounts = pd.DataFrame({"company": [1]}), self.accounts.assign(company=1)
+        company.add_dataframe(whole, "company", index="company", logical_types={"company": "Integer"})
         types = {"account_id": "Categorical", "company": "Integer"}
-        found.add_dataframe(accounts, "accounts", index="account_id", logical_types=types)
-        found.add_relationship("company", "company", "accounts", "company")
+        company.add_dataframe(accounts, "accounts", index="account_id", logical_types=types)
+        company.add_relationship("company", "company", "accounts", "company")
         for table in sorted({number.table for number in numbers}):
-            self._add(found, table, [number for number in numbers if number.table == table])
-        return found
+            self._add(company, table, [number for number in numbers if number.table == table])
+        return company
 
-    def _add(self, found: ft.EntitySet, table: str, numbers: Sequence[Number]) -> None:
+    def _add(self, company: ft.EntitySet, table: str, numbers: Sequence[Number]) -> None:
         """Add a table, and those of the values that lie between its rows and accounts."""
         frame = self._frame(table, numbers)
         types = {n.column: "Categorical" if n.of == "distinct" else "Double" for n in numbers}
-        found.add_dataframe(
+        company.add_dataframe(
             frame,
             table,
             index="row",
             time_index="occurred",
             secondary_time_index={
-                until: list({n.column: None for n in numbers if n.hidden_until == until})
-                for until in {n.hidden_until for n in numbers}
+                until: list({n.column: None for n in numbers if n.visible_from == until})
+                for until in {n.visible_from for n in numbers}
             },
             logical_types={"account_id": "Categorical", "row": "Integer", **types},
             already_sorted=True,  # no number depends on the order
         )
-        found.add_relationship("accounts", "account_id", table, "account_id")
-        for name in {n.values for n in numbers if n.of in BETWEEN}:
+        company.add_relationship("accounts", "account_id", table, "account_id")
+        for name in {n.between for n in numbers if n.of in BETWEEN}:
             shown = frame[[name, "account_id"]].drop_duplicates(name)
             types = {name: "Integer", "account_id": "Categorical"}
-            found.add_dataframe(shown, name, index=name, logical_types=types)
-            found.add_relationship("accounts", "account_id", name, "account_id")
-            found.add_relationship(name, name, table, name)
+            company.add_dataframe(shown, name, index=name, logical_types=types)
+            company.add_relationship("accounts", "account_id", name, "account_id")
+            company.add_relationship(name, name, table, name)
 
     def _frame(self, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
         """Return ids, moments and one column for numbers of the same rows."""
@@ -319,11 +327,11 @@ class Tables:
         frame = rows[["account_id", "occurred"]].assign(row=np.arange(len(rows)))
         for number in numbers:
             frame[number.column] = self.column(number)
-            if number.hidden_until not in frame:
-                frame[number.hidden_until] = visible_from(rows, number)
-            if number.of in BETWEEN and number.values not in frame:
-                frame[number.values] = together(rows, ["account_id", number.columns[0]])
-            if number.of == "lasted":
+            if number.visible_from not in frame:
+                frame[number.visible_from] = visible_from(rows, number)
+            if number.of in BETWEEN and number.between not in frame:
+                frame[number.between] = together(rows, ["account_id", number.columns[0]])
+            if number.of == "median_days":
                 frame["ended"] = rows[ENDED[table]].fillna(NEVER)
                 frame["open"] = rows[ENDED[table]].isna().astype(float)
         return frame
@@ -333,9 +341,9 @@ def read(folder: Path, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
     """Return the columns of a table that these numbers are made of."""
     path, occurred = folder / f"{table}.parquet", SHAPES[table].at
     filters = {column for number in numbers for one in (*number.any_of, number.also) for column in one}
-    ended = {ENDED[table] for number in numbers if number.ended_days_ago is not None or number.of == "lasted"}
+    ended = {ENDED[table] for number in numbers if number.ended_days_ago is not None or number.of == "median_days"}
     others = {column for number in numbers for column in number.columns} - {"day"}
-    if any(number.of == "latest" for number in numbers):
+    if any(number.of in OF_LATEST for number in numbers):
         others |= {*SHAPES[table].key}
     columns = sorted({"account_id", occurred, "recorded_at", *filters, *ended, *others})
     text = [of.name for of in pq.read_schema(path) if of.name in columns and of.type == "string"]
@@ -359,25 +367,26 @@ def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
     from featuretools.primitives import Max, Mean, Min, ModuloNumericScalar, NumUnique, Sum
 
     column = ft.IdentityFeature(company[number.table].ww[number.column])
-    if number.of == "debut":
-        firsts = ft.Feature(column, parent_dataframe_name=number.values, primitive=Min)
-        return ft.Feature(firsts, parent_dataframe_name="accounts", primitive=Max).rename(str(number))
-    if number.of == "lasted":
-        return lasted(company[number.table], column, number).rename(str(number))
-    if number.of == "latest":
-        last = ft.Feature(column, parent_dataframe_name=number.values, primitive=Max)
-        latest = ft.Feature(last, primitive=ModuloNumericScalar(MOST))
-        of_all = Min if number.lowest else Mean
-        return ft.Feature(latest, parent_dataframe_name="accounts", primitive=of_all).rename(str(number))
-    primitive = {"rows": Sum, "distinct": NumUnique, "sum": Sum, "mean": Mean, "last": Max}[number.of]
+    if number.of == "median_days":
+        return median_days(company[number.table], column, number)
+    if number.of == "last_first_sight":
+        firsts = ft.Feature(column, parent_dataframe_name=number.between, primitive=Min)
+        return ft.Feature(firsts, parent_dataframe_name="accounts", primitive=Max)
+    if number.of in OF_LATEST:
+        latest_rows = ft.Feature(column, parent_dataframe_name=number.between, primitive=Max)
+        latest = ft.Feature(latest_rows, primitive=ModuloNumericScalar(NUMBERS_BELOW))
+        of_all = Mean if number.of == "mean_of_latest" else Min
+        return ft.Feature(latest, parent_dataframe_name="accounts", primitive=of_all)
+    primitive = {"rows": Sum, "distinct": NumUnique, "sum": Sum, "mean": Mean, "last_moment": Max}[number.of]
     (direct,) = (
         each for each in company.relationships if (each.parent_name, each.child_name) == ("accounts", number.table)
     )
+    # Said, because another path leads by the values between: of two, Featuretools takes neither.
     path = RelationshipPath([(False, direct)])
-    return AggregationFeature(column, "accounts", primitive, relationship_path=path).rename(str(number))
+    return AggregationFeature(column, "accounts", primitive, relationship_path=path)
 
 
-def lasted(rows: pd.DataFrame, ended: ft.FeatureBase, number: Number) -> ft.FeatureBase:
+def median_days(rows: pd.DataFrame, ended: ft.FeatureBase, number: Number) -> ft.FeatureBase:
     """Return the median of days; what is open has lasted until the cut-off time.
 
     As first recorded, what has an end had ended before it was recorded.
@@ -405,7 +414,7 @@ def matrix(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days:
 
     company = tables.entities(numbers)
     made = ft.calculate_feature_matrix(
-        [feature(company, number) for number in numbers],
+        [feature(company, number).rename(str(number)) for number in numbers],
         company,
         cutoff_time=pairs,
         training_window=f"{days} days" if days else None,
@@ -428,9 +437,10 @@ def values(folder: Path, months: int = MONTHS) -> pd.DataFrame:
     for days in sorted({number.window_days for number in numbers}):
         own = [number for number in numbers if number.window_days == days]
         made = made.join(matrix(tables, own, pairs, days))
-    now = pd.Series((pairs.time - SINCE) / pd.Timedelta(seconds=1)).set_axis(made.index)
+    moments = [str(number) for number in numbers if number.of in MOMENTS]
+    made[moments] = made[moments].rsub(seconds(pairs.time).set_axis(made.index), axis=0) // DAY
     found = pd.DataFrame(
-        {name: formula(now, *(made[str(number)] for number in own)) for name, (own, formula) in measures.items()}
+        {name: formula(*(made[str(number)] for number in own)) for name, (own, formula) in measures.items()}
     )
     return found.reset_index().rename(columns={"time": "as_of"})
 
