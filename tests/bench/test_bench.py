@@ -32,16 +32,10 @@ from tests.bench.comparisons import (
 from tests.bench.data import SIDE_TABLES, Company, write_company
 from tests.bench.equality import compared
 from tests.bench.expressible import expressible
-from tests.bench.featuretools_contender import (
-    BETWEEN,
-    ENDED,
-    NUMBERS_BELOW,
-    Number,
-    Tables,
-    column_of,
-    visible_from,
-)
 from tests.bench.figures import Figure, Limit
+from tests.bench.in_featuretools.asked import asked
+from tests.bench.in_featuretools.numbers import BETWEEN, ENDED, NUMBERS_BELOW, Number, column_of, visible_from
+from tests.bench.in_featuretools.tables import Tables
 from tests.bench.in_pandas.tables import Moment
 from tests.bench.keepsight_contender import write_vectors
 from tests.bench.measuring import Contender, ContenderFailedError, Run, measured, ratios_of_rounds, rounds
@@ -301,7 +295,7 @@ def test_an_entry_named_like_a_signal_is_that_signals_measure() -> None:
 def test_blocks_that_end_with_the_last_row_are_not_asked_of_featuretools() -> None:
     silence = load_catalogue().definitions.signals["community_silence"].measure.model_dump()
     with pytest.raises(ValueError, match="cannot be expressed"):
-        featuretools_contender.asked(silence)
+        asked(silence)
 
 
 # --- measuring ------------------------------------------------------------------------------------------------
