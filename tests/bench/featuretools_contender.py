@@ -15,340 +15,21 @@ from __future__ import annotations
 import sys
 import tomllib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
 
-from tests.bench.data.columns import DAY, FIRST_DAY
-from tests.bench.pairs import MONTHS, account_ids, as_of_dates
-from tests.bench.shapes import SHAPES
+from tests.bench.data.columns import DAY
+from tests.bench.in_featuretools.asked import asked
+from tests.bench.in_featuretools.numbers import MOMENTS, NUMBERS_BELOW, OF_LATEST, Number, seconds
+from tests.bench.in_featuretools.tables import Tables
+from tests.bench.pairs import MONTHS, as_of_dates
 
 if TYPE_CHECKING:
     import featuretools as ft
-
-A_MOMENT = pd.Timedelta(1, "us")
-SINCE = pd.Timestamp(FIRST_DAY)
-MOST = 16  # what is latest is a whole number below: the greatest of place * 16 + number tells it
-BETWEEN = ("debut", "latest")  # rows, values that an account has shown, accounts
-NEVER = pd.Timestamp("2200-01-01")
-ENDED = {"tickets": "closed_at", "feedback": "resolved_at"}
-Measure = Mapping[str, Any]
-
-
-# --- what is asked for ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Number:
-    """One number of each account: of the rows that match any of the filters, and `also`, in a window.
-
-    A row counts once it lies `days_ago` back; with `ended_days_ago`, once it ended so long ago. Of the first of
-    the columns, a ``debut`` is the last time that a value was seen first, and ``latest`` the mean over its values
-    of each one's latest number in the second column, or the `lowest` of them. ``lasted`` is the median of days
-    from beginning to end of rows that are open or ended in the last `within_days`; `everywhere`: of all accounts.
-    """
-
-    table: str
-    of: str = "rows"
-    columns: Sequence[str] = ()
-    any_of: Sequence[Measure] = ()
-    also: Measure = field(default_factory=dict)
-    window_days: int = 0
-    days_ago: int = 0
-    ended_days_ago: int | None = None
-    within_days: int = 0
-    everywhere: bool = False
-    lowest: bool = False
-
-    @property
-    def column(self) -> str:
-        """The same for the same rows: windows share columns."""
-        return str(replace(self, window_days=0, everywhere=False, lowest=False))
-
-    @property
-    def hidden_until(self) -> str:
-        """The same for columns that are hidden for the same reasons."""
-        return f"recorded, {self.days_ago} days ago, ended {self.ended_days_ago} days ago"
-
-    @property
-    def values(self) -> str:
-        """The table between rows and accounts, of the values that an account has shown."""
-        return f"{self.table}.{self.columns[0]}"
-
-
-# Of the cut-off times in seconds, and of a measure's numbers in order.
-Formula = Callable[..., pd.Series]
-Asked = tuple[Sequence[Number], Formula]
-
-
-def asked(measure: Measure) -> Asked:
-    """Return the numbers that a measure is made of, and what it makes of them."""
-    return KINDS[measure["kind"]](measure)
-
-
-def _aggregate(measure: Measure) -> Asked:
-    rows = dict(measure["aggregate"])
-    days_ago = rows.pop("until_days_ago", 0)
-    number = Number(**rows | {"window_days": rows["window_days"] + days_ago}, days_ago=days_ago)
-    bonuses = measure.get("bonuses", [])
-    better = [replace(number, of="rows", columns=(), also=bonus["filter"]) for bonus in bonuses]
-
-    def formula(now: pd.Series, counted: pd.Series, *found: pd.Series) -> pd.Series:
-        del now
-        return sum((b["points"] * (f > 0) for b, f in zip(bonuses, found, strict=True)), start=counted)
-
-    return [number, *better], formula
-
-
-def _days_since(measure: Measure) -> Asked:
-    if measure.get("active_blocks", 1) > 1:
-        raise ValueError("blocks that end with the last row cannot be expressed")
-    return [Number(**measure["rows"], of="last")], lambda now, last: (now - last) // DAY
-
-
-def _newness(measure: Measure) -> Asked:
-    numbers = [Number(**measure["rows"], of="debut", columns=[column]) for column in measure["columns"]]
-    return numbers, lambda now, *debuts: (now - pd.concat(debuts, axis=1).max(axis=1)) // DAY
-
-
-def _latest(measure: Measure) -> Asked:
-    columns, days = [measure["by"], measure["column"]], measure["window_days"]
-    number = Number(**measure["rows"], of="latest", columns=columns, window_days=days)
-    return [number], lambda now, mean: mean
-
-
-def _coded(measure: Measure) -> Asked:
-    """Of codes only one that says whether somebody's latest answer is low: counts are asked for as they are."""
-    (code,) = measure["codes"]
-    condition = code["condition"]
-    (number,), _ = _latest(condition)
-    return [replace(number, lowest=True)], lambda now, lowest: code["code"] * (lowest <= condition["at_most"])
-
-
-def _median_duration(measure: Measure) -> Asked:
-    own = Number(**measure["rows"], of="lasted", within_days=measure["window_days"])
-    return [own, replace(own, everywhere=True)], lambda now, days, usual: days / usual
-
-
-def _open_at(measure: Measure) -> Asked:
-    """Open are all rows so far less those that ended so far."""
-    rows, bonuses = Number(**measure["rows"]), measure.get("bonuses", [])
-    ages = [0, *(bonus["open_longer_than_days"] + 1 for bonus in bonuses)]  # whole days
-    ended = [measure.get("ended_within_days", 0), *(0 for _ in bonuses)]
-    pairs = zip(ages, ended, strict=True)
-    numbers = [replace(rows, days_ago=age, ended_days_ago=ago) for age, end in pairs for ago in (None, end)]
-
-    def formula(now: pd.Series, *found: pd.Series) -> pd.Series:
-        del now
-        still, *old = [rows - gone for rows, gone in zip(found[::2], found[1::2], strict=True)]
-        return sum((b["points"] * (o > 0) for b, o in zip(bonuses, old, strict=True)), start=still)
-
-    return numbers, formula
-
-
-def _blocks(measure: Measure) -> Asked:
-    """What lies in a block is what lies at least so far back, less what lies a block further back."""
-    blocks, days = measure["blocks"], measure["block_days"]
-    numbers = [
-        Number(measure["table"], any_of=[measure[side]], window_days=blocks * days, days_ago=block * days)
-        for block in range(blocks)
-        for side in ("more", "than")
-    ]
-
-    def formula(now: pd.Series, *found: pd.Series) -> pd.Series:
-        del now
-        ahead = [more - than for more, than in zip(found[::2], found[1::2], strict=True)]
-        further = [*ahead[1:], 0.0]
-        return sum((a > f for a, f in zip(ahead, further, strict=True)), start=0.0)
-
-    return numbers, formula
-
-
-KINDS: Mapping[str, Callable[[Measure], Asked]] = {
-    "aggregate": _aggregate,
-    "recency": _days_since,
-    "silence": _days_since,
-    "newness": _newness,
-    "latest": _latest,
-    "coded": _coded,
-    "median_duration": _median_duration,
-    "open_at": _open_at,
-    "blocks": _blocks,
-}
-
-
-# --- tables ---------------------------------------------------------------------------------------------------
-
-
-def matching(rows: pd.DataFrame, any_of: Sequence[Measure]) -> pd.Series:
-    """Tell which rows match any of the filters."""
-    found = pd.Series(not any_of, index=rows.index)
-    for one in any_of:
-        match = pd.Series(True, index=rows.index)
-        for column, allowed in one.items():
-            if isinstance(allowed, dict):
-                match &= rows[column].between(allowed.get("at_least", -np.inf), allowed.get("at_most", np.inf))
-            else:
-                match &= rows[column].isin(allowed)
-        found |= match
-    return found
-
-
-def column_of(rows: pd.DataFrame, number: Number) -> pd.Series:
-    """Return what the primitive is put over: a number or a category, null where a row does not count."""
-    counts = matching(rows, number.any_of) & matching(rows, [number.also])
-    if number.ended_days_ago is not None:
-        counts &= rows[ENDED[number.table]].notna()
-    match number.of:
-        case "rows":
-            return pd.Series(1.0, index=rows.index).where(counts)
-        case "last":
-            return seconds(rows).where(counts)
-        case "debut":
-            return seconds(rows).where(counts & rows[number.columns[0]].notna())
-        case "lasted":
-            ended = rows[ENDED[number.table]]
-            return ((ended - rows.occurred) / pd.Timedelta(days=1)).fillna(0.0).where(counts)
-        case "latest":
-            by_time = rows.sort_values(["occurred", "recorded_at", *SHAPES[number.table].key])
-            place = pd.Series(np.arange(len(rows)), index=by_time.index)
-            return (place * MOST + rows[number.columns[1]]).where(counts)
-        case "distinct":
-            counts &= rows[list(number.columns)].notna().all(axis=1)
-            return pd.Series(together(rows, number.columns), index=rows.index).where(counts).astype("category")
-        case _:
-            return rows[number.columns[0]].astype(float).where(counts)
-
-
-def seconds(rows: pd.DataFrame) -> pd.Series:
-    return (rows.occurred - SINCE) / pd.Timedelta(seconds=1)
-
-
-def together(rows: pd.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return one number for each combination of values, a null being one of them."""
-    codes = np.zeros(len(rows), dtype=np.int64)
-    for column in columns:
-        code, values = pd.factorize(rows[column])
-        codes = codes * (len(values) + 1) + code + 1
-    return pd.factorize(codes)[0]
-
-
-def visible_from(rows: pd.DataFrame, number: Number) -> pd.Series:
-    """Return from when on a column of these rows may be seen: recorded, so far back, ended."""
-    seen = rows.recorded_at
-    if number.days_ago:
-        seen = later(seen, rows.occurred + pd.Timedelta(days=number.days_ago))
-    if number.ended_days_ago is not None:
-        seen = later(seen, rows[ENDED[number.table]] + pd.Timedelta(days=number.ended_days_ago))
-    return seen - A_MOMENT  # a secondary time index hides what has its very moment too: so just before
-
-
-def later(one: pd.Series, other: pd.Series) -> pd.Series:
-    """Return the later of two moments; null is no moment."""
-    return one.where(~(other > one), other)
-
-
-class Tables:
-    """The tables of these numbers: what is read of each, and columns made of it."""
-
-    def __init__(self, folder: Path, numbers: Sequence[Number]) -> None:
-        self.rows = {
-            table: read(folder, table, [number for number in numbers if number.table == table])
-            for table in sorted({number.table for number in numbers})
-        }
-        self.accounts = pd.DataFrame({"account_id": account_ids(folder)})
-        self._made: dict[str, pd.Series] = {}
-
-    def column(self, number: Number) -> pd.Series:
-        """Return a column, made once: that it is seen later makes it no other."""
-        made = replace(number, days_ago=0).column
-        if made not in self._made:
-            self._made[made] = column_of(self.rows[number.table], number)
-        return self._made[made]
-
-    def entities(self, numbers: Sequence[Number]) -> ft.EntitySet:
-        """Return the company, its accounts and the tables of these numbers, with their time indexes.
-
-        Without last time indexes: they would tell nothing that the rows' own do not.
-        """
-        import featuretools as ft  # not in the environment of the tests, which read this module for its examples
-
-        found = ft.EntitySet()
-        company, accounts = pd.DataFrame({"company": [1]}), self.accounts.assign(company=1)
-        found.add_dataframe(company, "company", index="company", logical_types={"company": "Integer"})
-        types = {"account_id": "Categorical", "company": "Integer"}
-        found.add_dataframe(accounts, "accounts", index="account_id", logical_types=types)
-        found.add_relationship("company", "company", "accounts", "company")
-        for table in sorted({number.table for number in numbers}):
-            self._add(found, table, [number for number in numbers if number.table == table])
-        return found
-
-    def _add(self, found: ft.EntitySet, table: str, numbers: Sequence[Number]) -> None:
-        """Add a table, and those of the values that lie between its rows and accounts."""
-        frame = self._frame(table, numbers)
-        types = {n.column: "Categorical" if n.of == "distinct" else "Double" for n in numbers}
-        found.add_dataframe(
-            frame,
-            table,
-            index="row",
-            time_index="occurred",
-            secondary_time_index={
-                until: list({n.column: None for n in numbers if n.hidden_until == until})
-                for until in {n.hidden_until for n in numbers}
-            },
-            logical_types={"account_id": "Categorical", "row": "Integer", **types},
-            already_sorted=True,  # no number depends on the order
-        )
-        found.add_relationship("accounts", "account_id", table, "account_id")
-        for name in {n.values for n in numbers if n.of in BETWEEN}:
-            shown = frame[[name, "account_id"]].drop_duplicates(name)
-            types = {name: "Integer", "account_id": "Categorical"}
-            found.add_dataframe(shown, name, index=name, logical_types=types)
-            found.add_relationship("accounts", "account_id", name, "account_id")
-            found.add_relationship(name, name, table, name)
-
-    def _frame(self, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
-        """Return ids, moments and one column for numbers of the same rows."""
-        rows = self.rows[table]
-        frame = rows[["account_id", "occurred"]].assign(row=np.arange(len(rows)))
-        for number in numbers:
-            frame[number.column] = self.column(number)
-            if number.hidden_until not in frame:
-                frame[number.hidden_until] = visible_from(rows, number)
-            if number.of in BETWEEN and number.values not in frame:
-                frame[number.values] = together(rows, ["account_id", number.columns[0]])
-            if number.of == "lasted":
-                frame["ended"] = rows[ENDED[table]].fillna(NEVER)
-                frame["open"] = rows[ENDED[table]].isna().astype(float)
-        return frame
-
-
-def read(folder: Path, table: str, numbers: Sequence[Number]) -> pd.DataFrame:
-    """Return the columns of a table that these numbers are made of."""
-    path, occurred = folder / f"{table}.parquet", SHAPES[table].at
-    filters = {column for number in numbers for one in (*number.any_of, number.also) for column in one}
-    ended = {ENDED[table] for number in numbers if number.ended_days_ago is not None or number.of == "lasted"}
-    others = {column for number in numbers for column in number.columns} - {"day"}
-    if any(number.of == "latest" for number in numbers):
-        others |= {*SHAPES[table].key}
-    columns = sorted({"account_id", occurred, "recorded_at", *filters, *ended, *others})
-    text = [of.name for of in pq.read_schema(path) if of.name in columns and of.type == "string"]
-    rows = pq.read_table(path, columns=columns, read_dictionary=text).to_pandas()
-    rows = rows.rename(columns={occurred: "occurred"})
-    if "actor" in rows:
-        rows["actor"] = rows.actor.fillna("person")
-    if any("day" in number.columns for number in numbers):
-        rows["day"] = (rows.occurred - A_MOMENT).dt.floor("D")
-    return rows
-
-
-# --- values ---------------------------------------------------------------------------------------------------
 
 
 def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
@@ -359,25 +40,26 @@ def feature(company: ft.EntitySet, number: Number) -> ft.FeatureBase:
     from featuretools.primitives import Max, Mean, Min, ModuloNumericScalar, NumUnique, Sum
 
     column = ft.IdentityFeature(company[number.table].ww[number.column])
-    if number.of == "debut":
-        firsts = ft.Feature(column, parent_dataframe_name=number.values, primitive=Min)
-        return ft.Feature(firsts, parent_dataframe_name="accounts", primitive=Max).rename(str(number))
-    if number.of == "lasted":
-        return lasted(company[number.table], column, number).rename(str(number))
-    if number.of == "latest":
-        last = ft.Feature(column, parent_dataframe_name=number.values, primitive=Max)
-        latest = ft.Feature(last, primitive=ModuloNumericScalar(MOST))
-        of_all = Min if number.lowest else Mean
-        return ft.Feature(latest, parent_dataframe_name="accounts", primitive=of_all).rename(str(number))
-    primitive = {"rows": Sum, "distinct": NumUnique, "sum": Sum, "mean": Mean, "last": Max}[number.of]
+    if number.of == "median_days":
+        return median_days(company[number.table], column, number)
+    if number.of == "last_first_sight":
+        firsts = ft.Feature(column, parent_dataframe_name=number.between, primitive=Min)
+        return ft.Feature(firsts, parent_dataframe_name="accounts", primitive=Max)
+    if number.of in OF_LATEST:
+        latest_rows = ft.Feature(column, parent_dataframe_name=number.between, primitive=Max)
+        latest = ft.Feature(latest_rows, primitive=ModuloNumericScalar(NUMBERS_BELOW))
+        of_all = Mean if number.of == "mean_of_latest" else Min
+        return ft.Feature(latest, parent_dataframe_name="accounts", primitive=of_all)
+    primitive = {"rows": Sum, "distinct": NumUnique, "sum": Sum, "mean": Mean, "last_moment": Max}[number.of]
     (direct,) = (
         each for each in company.relationships if (each.parent_name, each.child_name) == ("accounts", number.table)
     )
+    # The path is given because another may lead by way of the values between: of two, Featuretools takes neither.
     path = RelationshipPath([(False, direct)])
-    return AggregationFeature(column, "accounts", primitive, relationship_path=path).rename(str(number))
+    return AggregationFeature(column, "accounts", primitive, relationship_path=path)
 
 
-def lasted(rows: pd.DataFrame, ended: ft.FeatureBase, number: Number) -> ft.FeatureBase:
+def median_days(rows: pd.DataFrame, ended: ft.FeatureBase, number: Number) -> ft.FeatureBase:
     """Return the median of days; what is open has lasted until the cut-off time.
 
     As first recorded, what has an end had ended before it was recorded.
@@ -405,7 +87,7 @@ def matrix(tables: Tables, numbers: Sequence[Number], pairs: pd.DataFrame, days:
 
     company = tables.entities(numbers)
     made = ft.calculate_feature_matrix(
-        [feature(company, number) for number in numbers],
+        [feature(company, number).rename(str(number)) for number in numbers],
         company,
         cutoff_time=pairs,
         training_window=f"{days} days" if days else None,
@@ -428,9 +110,10 @@ def values(folder: Path, months: int = MONTHS) -> pd.DataFrame:
     for days in sorted({number.window_days for number in numbers}):
         own = [number for number in numbers if number.window_days == days]
         made = made.join(matrix(tables, own, pairs, days))
-    now = pd.Series((pairs.time - SINCE) / pd.Timedelta(seconds=1)).set_axis(made.index)
+    moments = [str(number) for number in numbers if number.of in MOMENTS]
+    made[moments] = made[moments].rsub(seconds(pairs.time).set_axis(made.index), axis=0) // DAY
     found = pd.DataFrame(
-        {name: formula(now, *(made[str(number)] for number in own)) for name, (own, formula) in measures.items()}
+        {name: formula(*(made[str(number)] for number in own)) for name, (own, formula) in measures.items()}
     )
     return found.reset_index().rename(columns={"time": "as_of"})
 
