@@ -57,9 +57,11 @@ def score(
     rules_alone: RulesOption = False,
 ) -> None:
     """Score every account in force on a date, into a Parquet file."""
+    from features.sources.delivery import refuse_to_replace_tables
     from serving.scoring import score_book, write_scores
 
     with _opened(sources) as company:
+        refuse_to_replace_tables(company.sources, out)
         model = _model(company.sources, bundle, rules_alone)
         with progress_bar("Computing vectors") as progress:
             book = score_book(company, model, as_of, progress)

@@ -118,6 +118,7 @@ def snapshot(
     from features.snapshot_store import Listener
     from features.snapshots import month_starts
     from features.sources import load_sources, open_database
+    from features.sources.delivery import refuse_to_replace_tables
     from training.dataset import label_rule, to_file
     from training.recipe import load_recipe
 
@@ -129,6 +130,7 @@ def snapshot(
     if as_of is not None and max(dates) > as_of:
         raise typer.BadParameter(f"--as-of {as_of:%Y-%m-%d} lies before the last date, {max(dates):%Y-%m-%d}")
     company, how = load_sources(sources), load_recipe(recipe)
+    refuse_to_replace_tables(company, out)
     with _progress() as bar:
         bar("Reading tables")
         with open_database(company, truncated_at=_known_until(company, as_of)) as database:

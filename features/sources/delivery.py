@@ -161,16 +161,14 @@ def _duckdb_error() -> type[Exception]:
 
 def _select_of_files(folder: Path, table: str, source: TableSource) -> str:
     assert source.path is not None  # a table has a path or a query
-    path = folder / source.path
-    pattern = str(path)
-    if path.is_file():
-        pattern = re.sub(r"([\[*?])", r"[\1]", pattern)  # a file of exactly this name, not a pattern
-    elif path.is_dir():
+    path, here = folder / source.path, folder.absolute()  # in DuckDB's search path a relative one is not found
+    pattern = Path(_literal(here / source.path)) if path.is_file() else Path(_literal(here)) / source.path
+    if path.is_dir():
         raise SourcesError(
             f"sources.toml, [tables.{table}]: {path} is a folder. Name its files: "
             f'path = "{source.path.rstrip("/")}/*.parquet".'
         )
-    elif not any(character in source.path for character in "*?["):
+    if not path.is_file() and not any(character in source.path for character in "*?["):
         others = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise SourcesError(f"sources.toml, [tables.{table}]: no such file: {path}. {near_miss(path.name, others)}")
     suffix = Path(source.path.removesuffix(".gz").removesuffix(".zst")).suffix.lower()
@@ -179,7 +177,13 @@ def _select_of_files(folder: Path, table: str, source: TableSource) -> str:
             f'sources.toml, [tables.{table}]: path = "{source.path}" is no CSV or Parquet file '
             f"({', '.join(_READERS)}, CSV also .gz). Read other formats with a query."
         )
-    return f"SELECT * FROM {_READERS[suffix].format(path=sql.text(pattern), separator=_separator(folder, source))}"
+    found = sql.text(str(pattern))
+    return f"SELECT * FROM {_READERS[suffix].format(path=found, separator=_separator(folder, source))}"
+
+
+def _literal(path: Path) -> str:
+    """Return the pattern that only this path matches."""
+    return re.sub(r"([\[*?])", r"[\1]", str(path))
 
 
 def files_of(folder: Path, source: TableSource) -> list[Path]:
@@ -188,6 +192,19 @@ def files_of(folder: Path, source: TableSource) -> list[Path]:
         return []
     path = folder / source.path
     return [path] if path.is_file() else sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+
+
+def refuse_to_replace_tables(sources: Sources, out: Path) -> None:
+    """Raise if a file to be written is one of the company's own.
+
+    Raises
+    ------
+    SourcesError
+        It is one that a table is read from.
+    """
+    for table, source in sources.tables.items():
+        if any(out.resolve() == path.resolve() for path in files_of(sources.folder, source)):
+            raise SourcesError(f"{out} is what the table {table} is read from. Name another file to write.")
 
 
 def csv_fault(folder: Path, source: TableSource) -> CsvFault | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,8 @@ def run(
     chosen = list(COMPARISONS) if compare == "all" else compare.split(",")
     if unknown := [name for name in chosen if name not in COMPARISONS]:
         raise typer.BadParameter(f"no comparison {', '.join(unknown)}; there are {', '.join(COMPARISONS)}")
+    if unknown := [size for size in sizes.split(",") if not re.fullmatch(r"[1-9]\d*[kM]", size)]:
+        raise typer.BadParameter(f"{', '.join(unknown)}: name numbers of usage events as 50k, 1M or 10M")
     folder = home.resolve() / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     setting = Setting(folder, sizes.split(","), repeats, slow_repeats, _say)

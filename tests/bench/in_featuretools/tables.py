@@ -61,7 +61,10 @@ class Tables:
     def _add(self, company: ft.EntitySet, table: str, numbers: Sequence[Number]) -> None:
         """Add a table, and those of the values that lie between its rows and accounts."""
         frame = self._frame(table, numbers)
-        types = {n.column: "Categorical" if n.of == "distinct" else "Double" for n in numbers}
+        kinds = {"account_id": "Categorical", "row": "Integer", "ended": "Datetime", "open": "Double"}
+        types = {name: kinds.get(name, "Datetime") for name in frame}  # said, since guessing them takes its time
+        types |= {n.between: "Integer" for n in numbers if n.of in BETWEEN}
+        types |= {n.column: "Categorical" if n.of == "distinct" else "Double" for n in numbers}
         company.add_dataframe(
             frame,
             table,
@@ -71,7 +74,7 @@ class Tables:
                 moments: sorted({n.column for n in numbers if n.visible_from == moments})
                 for moments in {n.visible_from for n in numbers}
             },
-            logical_types={"account_id": "Categorical", "row": "Integer", **types},
+            logical_types=types,
             already_sorted=True,  # no number depends on the order
         )
         company.add_relationship("accounts", "account_id", table, "account_id")

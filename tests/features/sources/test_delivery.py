@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from features.errors import SourcesError, TableError
+from features.sources import load_sources, open_database
+from features.sources.delivery import refuse_to_replace_tables
 from tests.features.sources.company import Company, rows
 
 USAGE = "account_id,user_id,occurred_at\na1,u1,2025-01-01 10:00\na2,u2,2025-01-02 11:00\n"
@@ -158,3 +161,22 @@ def test_closing_deletes_the_temporary_files(company: Company) -> None:
         place = database.engine.files.place
         assert place.is_dir()
     assert not place.exists()
+
+
+@pytest.mark.parametrize("named", ["some", "so[m]e"])
+def test_a_pattern_is_looked_for_from_a_relative_folder_too(
+    company: Company, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.csv("usage", USAGE).path("usage", "usa*.csv").open().close()
+    (tmp_path / named).symlink_to(company.folder, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    with open_database(load_sources(Path(named) / "sources.toml")) as database:
+        assert len(rows(database, "usage", "row_key")) == 2
+
+
+def test_what_a_table_is_read_from_is_not_written_to(company: Company, tmp_path: Path) -> None:
+    company.csv("usage", USAGE).open().close()
+    sources = load_sources(company.folder)
+    refuse_to_replace_tables(sources, tmp_path / "new.parquet")
+    with pytest.raises(SourcesError, match="is what the table usage is read from"):
+        refuse_to_replace_tables(sources, company.folder / "usage.csv")
