@@ -215,7 +215,7 @@ class Company:
             recent = (rows.occurred_at > rows[MOMENT] - days(window_days)) & (rows.occurred_at <= rows[MOMENT])
             return rows.filter(recent & rows.category.notnull()).category.value_counts(name="tickets")
 
-        counted = queries.fetch(("categories", days), of_categories).to_pylist()
+        counted = queries.fetch(("categories", window_days), of_categories).to_pylist()
         commonest = min(counted, key=lambda row: (-row["tickets"], row["category"]), default=None)
         return None if commonest is None else commonest["category"]
 

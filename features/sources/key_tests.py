@@ -12,6 +12,7 @@ from features.sources.problems import Problem, kinds
 from features.sources.row_tests import counted, short
 from features.sources.rows import content
 from features.sources.session import Session
+from features.sources.spool import HASH_OF_KEY
 
 
 def key_problems(session: Session, delivered: Delivered, normalised: str) -> Iterator[Problem]:
@@ -27,12 +28,12 @@ def key_problems(session: Session, delivered: Delivered, normalised: str) -> Ite
         SQL name of its normalised rows, versions not yet told apart.
     """
     row = f"row({', '.join(content(delivered))})"
-    chosen = f"SELECT hash(row_key) AS h FROM {normalised} GROUP BY h HAVING count(*) > 1"
+    chosen = f"SELECT {HASH_OF_KEY} AS h FROM {normalised} GROUP BY h HAVING count(*) > 1"
     session.connection.execute(
         "CREATE OR REPLACE TEMP TABLE _repeated AS "
         "SELECT *, count(*) OVER same_key AS moments, sum(rows) OVER same_key AS in_all "
         f"FROM (SELECT row_key, recorded_at, count(*) AS rows, count(DISTINCT {row}) AS different "
-        f"FROM {normalised} WHERE hash(row_key) IN ({chosen}) GROUP BY row_key, recorded_at) "
+        f"FROM {normalised} WHERE {HASH_OF_KEY} IN ({chosen}) GROUP BY row_key, recorded_at) "
         "WINDOW same_key AS (PARTITION BY row_key) QUALIFY in_all > 1"
     )
     if delivered.dated or delivered.contract.kind == "state":

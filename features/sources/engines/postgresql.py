@@ -178,6 +178,7 @@ class PostgreSQL:
         assert path is not None  # it always has a value
         # Only now: the company's queries, which have run, were not to find our tables in place of theirs.
         self.connection.execute(f"SET search_path = {self._schema}, {path[0]}")
+        self.files.read_all_accounts()  # other connections have read those that lie in files
         for table in tables:
             self._copy(table, "ORDER BY account_id" if table in by_account else "")
             if table in by_account:

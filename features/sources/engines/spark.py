@@ -22,6 +22,7 @@ from features.errors import SourcesError, TableError
 from features.sources import sql
 from features.sources.delivery import files_of, first_lines
 from features.sources.session import RAW, Session
+from features.sources.spool import HASH_OF_KEY
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -214,7 +215,7 @@ class Spark:
 
     def replace_repeated(self, name: str, select: Callable[[str], str]) -> None:
         """Put other rows in place of those whose key has the hash of another row's."""
-        table, hashed, hashes = sql.name(name), "hash(row_key)", f"_hashes_in_{name}"
+        table, hashed, hashes = sql.name(name), HASH_OF_KEY, f"_hashes_in_{name}"
         self.store(hashes, f"SELECT {hashed} AS h FROM {table} GROUP BY {hashed} HAVING count(*) > 1")
         several = f"SELECT h FROM {sql.name(hashes)}"
         if self.rows(f"{several} LIMIT 1"):

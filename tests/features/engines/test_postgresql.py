@@ -271,3 +271,12 @@ def test_without_the_driver_the_remedy_is_told(
 
 def as_user(address: str, user: str) -> str:
     return f'[connection]\nengine = "postgresql"\nurl = "{address.replace("user=keepsight", f"user={user}")}"'
+
+
+def test_tables_that_memory_does_not_hold_are_copied_from_their_files(
+    tmp_path: Path, connection_of: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.sources.session.BYTES_A_STORED_ROW", 10**12)
+    company = invented_company(2, test_now.ACCOUNTS, test_now.DATES)
+    with opened(company, tmp_path, connection_of("postgresql")) as one:
+        assert one.differ(one.now()) == []
