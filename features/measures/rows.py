@@ -6,7 +6,8 @@ Times are fetched as seconds since 1970, dates as days since 1970.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,14 +15,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.catalogue.schema import Between, Filter
+from features.catalogue.schema import Allowed, Between, Filter
 from features.measures.calendar import Calendar, Floats, Ints, Masks
 from features.measures.frames import Filters, RowFrame, Spec, Texts, told
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    from features.sources.dictionaries import Dictionary
+
 MOMENTS = ("occurred_at", "known_from", "known_until")
+_NO_CODES: Mapping[str, Dictionary] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,17 @@ class Asked(Spec):
     columns: tuple[str, ...]
     filters: tuple[Filters, ...]
     ordered: bool
+
+    def in_codes(self, texts: Mapping[str, Dictionary]) -> Asked:
+        """Return what is to be fetched where some columns are codes of texts; a text without one is in no row."""
+
+        def coded(name: str, wanted: Allowed) -> Allowed:
+            if name not in texts or isinstance(wanted, Between):
+                return wanted
+            return tuple(code for text in wanted if (code := texts[name].code(str(text))) is not None)
+
+        filters = tuple(tuple({n: coded(n, w) for n, w in one.items()} for one in some) for some in self.filters)
+        return replace(self, filters=filters)
 
 
 def matching(table: ir.Table, filters: Filters) -> ir.Table:
@@ -133,12 +148,14 @@ class TableRows:
         )
 
 
-def table_rows(fetched: pa.Table, asked: Asked) -> TableRows:
-    """Return the rows that a query of :func:`selected` fetched."""
+def table_rows(fetched: pa.Table, asked: Asked, of_codes: Mapping[str, Dictionary] = _NO_CODES) -> TableRows:
+    """Return the rows that a query of :func:`selected` fetched; `of_codes`: what columns of codes stand for."""
     numbers, texts = {}, {}
     for place, name in enumerate(asked.columns):
         column = fetched[f"c{place}"]
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        if name in of_codes:
+            texts[name] = Texts(_codes(column), of_codes[name].values)
+        elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             texts[name] = coded(column)
         else:
             numbers[name] = floats(column)
@@ -165,8 +182,12 @@ def floats(column: pa.ChunkedArray) -> Floats:
 def coded(column: pa.ChunkedArray) -> Texts:
     """Text as codes."""
     encoded = column.combine_chunks().dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Texts(codes, tuple(encoded.dictionary.to_pylist()))
+    return Texts(_codes(encoded.indices), tuple(encoded.dictionary.to_pylist()))
+
+
+def _codes(column: pa.Array | pa.ChunkedArray) -> Ints:
+    codes: Ints = column.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
 
 
 def _ranks(column: pa.ChunkedArray) -> Ints:

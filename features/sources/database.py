@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
@@ -15,11 +16,12 @@ import pyarrow as pa
 
 from features.errors import SourcesError, TableError
 from features.sources import engines, feeds, sql
+from features.sources.coded import NotInCodesError, in_codes
 from features.sources.config import Sources
 from features.sources.contract import ColumnType, TableContract
 from features.sources.delivery import Delivered, csv_sentence, deliver, first_lines
 from features.sources.engines import Engine
-from features.sources.layout import ACCOUNT_IDS, PLACE
+from features.sources.layout import ACCOUNT_IDS, PLACE, name_in_codes
 from features.sources.rows import (
     as_the_contract_says,
     content,
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     import ibis
     import ibis.expr.types as ir
 
+    from features.sources.dictionaries import Dictionary
+
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 _IBIS_TYPES = {
@@ -45,6 +49,22 @@ _IBIS_TYPES = {
     ColumnType.DATE: "date",
     ColumnType.TIME: "timestamp",
 }
+
+
+@dataclass(frozen=True)
+class InCodes:
+    """A table's rows with texts as codes, for who reads many: shorter to read, and to be told apart.
+
+    Attributes
+    ----------
+    rows
+        As in :attr:`Database.tables`, except that the columns of `texts` are whole numbers.
+    texts
+        Of each such column what the numbers stand for.
+    """
+
+    rows: ir.Table
+    texts: Mapping[str, Dictionary]
 
 
 @dataclass(frozen=True)
@@ -75,6 +95,8 @@ class Database:
         the default) in every row, which is not the same as empty.
     sizes
         About how many rows each connected table has: of all accounts, before repetitions are dropped.
+    coded
+        Tables (as in `tables`) that are also there with texts as codes.
     turn
         Held by whoever asks the engine: it answers one at a time.
     """
@@ -88,6 +110,7 @@ class Database:
     untimed: tuple[Untimed, ...]
     columns: Mapping[str, frozenset[str]]
     sizes: Mapping[str, int]
+    coded: Mapping[Hashable, InCodes] = field(default_factory=dict, repr=False)
     turn: threading.RLock = field(default_factory=threading.RLock, compare=False, repr=False)
 
     def given(self, name: str, rows: pa.Table) -> ir.Table:
@@ -96,6 +119,10 @@ class Database:
 
         self.engine.put(name, rows)
         return engines.bound(self.engine, name, ibis.Schema.from_pyarrow(rows.schema))
+
+    def in_codes(self, table: str) -> InCodes | None:
+        """Return a table's rows with texts as codes, if they are there and nobody has changed `tables`."""
+        return self.coded.get(self.tables[table].op())
 
     def interrupt(self) -> None:
         """Make the query under way fail, from another thread."""
@@ -152,6 +179,7 @@ def open_database(sources: Sources, *, truncated_at: dt.datetime | None = None) 
             untimed(sources.config, delivered),
             MappingProxyType({table: frozenset(one.raw_name) for table, one in delivered.items()}),
             MappingProxyType(sizes),
+            {table.op(): _in_codes(engine, name, table) for name, table in tables.items() if engine.codes(name)},
         )
     except engine.workshop.errors as error:
         engine.close()
@@ -170,6 +198,14 @@ def table_schema(contract: TableContract) -> ibis.Schema:
         columns["occurred_at"] = "timestamp"
     moments = dict.fromkeys(("recorded_at", "known_from", "known_until"), "timestamp")
     return ibis.schema({**columns, "row_key": "string", **moments})
+
+
+def _in_codes(engine: Engine, name: str, table: ir.Table) -> InCodes:
+    import ibis
+
+    texts = engine.codes(name)
+    schema = ibis.schema({**table.schema(), **dict.fromkeys(texts, "int32")})
+    return InCodes(engines.bound(engine, name_in_codes(name), schema), texts)
 
 
 def _coverage_schema() -> ibis.Schema:
@@ -277,8 +313,16 @@ class _Finished:
 
 
 def _store(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None) -> None:
-    """Store the rows of a table that keep the contract."""
-    workshop.store_known(one, workshop.by_row(one, kept_rows(one, truncated_at)), of_known_account(one))
+    """Store the rows of a table that keep the contract, with texts as codes where that is worth it."""
+
+    def store(read: Delivered) -> None:
+        workshop.store_known(read, workshop.by_row(read, kept_rows(read, truncated_at)), of_known_account(read))
+
+    if isinstance(workshop, Session) and workshop.codes:
+        with suppress(NotInCodesError), in_codes(workshop, one) as coded:
+            store(coded)
+            return
+    store(one)
 
 
 def _make(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from features.errors import SourcesError, TableError, near_miss
 from features.sources import sql
@@ -13,6 +14,9 @@ from features.sources.config import Sources, TableSource
 from features.sources.contract import RECORDED_AT, TableContract
 from features.sources.csv_files import CsvFault, first_fault, header_of, is_csv, separator
 from features.sources.session import RAW, Session
+
+if TYPE_CHECKING:
+    from features.sources.dictionaries import Dictionary
 
 # Nothing is guessed from the rows: with one line too long, DuckDB would take all columns for one, or a row for the
 # header. And columns go by name over all files: else those that the first file lacks are lost without a word, and
@@ -47,6 +51,11 @@ class Delivered:
         For each column of the contract (and ``recorded_at``) that is there: its name in the file.
     size
         About how many rows there are, told without reading them.
+    files
+        Where they lie; none for a query.
+    codes
+        The columns of the contract that the relation has as codes of texts, each with its dictionary
+        (:mod:`features.sources.coded`).
     """
 
     table: str
@@ -56,6 +65,8 @@ class Delivered:
     raw_types: Mapping[str, str]
     raw_name: Mapping[str, str]
     size: int
+    files: tuple[Path, ...] = ()
+    codes: Mapping[str, Dictionary] = field(default_factory=dict)
 
     @property
     def dated(self) -> bool:
@@ -131,7 +142,8 @@ def deliver(session: Session, sources: Sources, table: str) -> Delivered:
     if list(raw_types) == ["column0"] and (sentence := csv_sentence(sources, [table])):
         raise TableError(sentence)  # of an empty file DuckDB makes a table without rows
     raw_names = _raw_names(contract, source, raw_types)
-    return Delivered(table, contract, source, relation, raw_types, raw_names, size)
+    files = tuple(files_of(sources.folder, source))
+    return Delivered(table, contract, source, relation, raw_types, raw_names, size, files)
 
 
 def csv_sentence(sources: Sources, tables: Iterable[str]) -> str | None:

@@ -9,8 +9,10 @@ from features.sources import sql
 from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
 from features.sources.csv_files import is_csv
 from features.sources.delivery import Delivered
+from features.sources.dictionaries import REFUSED
 from features.sources.layout import ACCOUNT_IDS
 
+NO_KEY = "A row has no key."  # said where a key cannot be made of texts
 _RECORDED = ColumnContract(type=ColumnType.TIME)
 
 
@@ -33,7 +35,17 @@ def read_columns(delivered: Delivered) -> str:
     return f"SELECT *, {values} FROM (SELECT {originals} FROM {delivered.relation})"
 
 
+def read_texts(delivered: Delivered, name: str, relation: str) -> str:
+    """Return a select of what texts of a column are read as (``text``), and whether that is ``allowed``."""
+    column, text = delivered.contract.columns[name], sql.name(name)
+    originals = f"SELECT {sql.name(delivered.raw_name[name])} AS {raw(name)} FROM {relation}"
+    read = f"SELECT {_read(delivered, name, column)} AS {text} FROM ({originals})"
+    return f"SELECT {text} AS text, coalesce({sql.allowed(text, column) or 'true'}, true) AS allowed FROM ({read})"
+
+
 def _read(delivered: Delivered, name: str, column: ColumnContract) -> str:
+    if name in delivered.codes:  # read when the code was given
+        return raw(name)
     value = sql.read(raw(name), raw_type(delivered, name), column.type)
     if column.type is ColumnType.TEXT and _from_csv(delivered):
         # Zero bytes are no text of anybody: half a file was written, or it is UTF-16.
@@ -93,12 +105,17 @@ def as_the_contract_says(delivered: Delivered) -> str:
             conditions.append(f"{sql.name(name)} IS NOT NULL")
         elif may_be_unreadable(delivered, name):
             conditions.append(f"NOT coalesce({unreadable(delivered, name)}, false)")
-        if allowed := sql.allowed(sql.name(name), column):
+        if allowed := _allowed(delivered, name, column):
             conditions.append(f"coalesce({allowed}, true)")
     for first, second in delivered.contract.ordered:
         if {first, second} <= set(delivered.raw_name):
             conditions.append(f"NOT coalesce({out_of_order(delivered, first, second)}, false)")
     return " AND ".join(conditions) or "true"
+
+
+def _allowed(delivered: Delivered, name: str, column: ColumnContract) -> str | None:
+    value, allowed = sql.name(name), sql.allowed(sql.name(name), column)
+    return f"{value} <> {REFUSED}" if allowed and name in delivered.codes else allowed
 
 
 def of_known_account(delivered: Delivered) -> str:
@@ -124,7 +141,8 @@ def kept_rows(delivered: Delivered, truncated_at: dt.datetime | None = None, rea
     """
     contract, there = delivered.contract, columns_there(delivered)
     selected = [
-        f"{_value(name, column, name in there)} AS {sql.name(name)}" for name, column in contract.columns.items()
+        f"{_value(delivered, name, column) if name in there else sql.default(column)} AS {sql.name(name)}"
+        for name, column in contract.columns.items()
     ]
     occurred = _occurred(delivered)
     if occurred is not None and contract.occurred != "occurred_at":
@@ -155,10 +173,13 @@ def content(delivered: Delivered) -> list[str]:
     return [sql.name(column) for column in delivered.contract.columns]
 
 
-def _value(name: str, column: ColumnContract, there: bool) -> str:
-    if not there:
-        return sql.default(column)
-    return sql.name(name) if column.default is None else f"coalesce({sql.name(name)}, {sql.default(column)})"
+def _value(delivered: Delivered, name: str, column: ColumnContract) -> str:
+    if column.default is None:
+        return sql.name(name)
+    default = sql.default(column)
+    if name in delivered.codes:
+        default = str(delivered.codes[name].code(str(column.default)))
+    return f"coalesce({sql.name(name)}, {default})"
 
 
 def _occurred(delivered: Delivered) -> str | None:
@@ -180,8 +201,9 @@ def _row_key(delivered: Delivered) -> str:
             return by_content
         case (column,) if delivered.contract.key == (column,):
             key = f"CAST({sql.name(column)} AS VARCHAR)"
-            required = delivered.contract.columns[column].required
-            return key if required else f"coalesce({key}, {by_content})"
+            if delivered.contract.columns[column].required:
+                return key
+            return f"coalesce({key}, {f'error({sql.text(NO_KEY)})' if delivered.codes else by_content})"
         case columns:
             # Doubling the slash within values keeps ("a /", "b") and ("a", "/ b") apart.
             parts = [f"coalesce(replace(CAST({sql.name(c)} AS VARCHAR), '/', '//'), '')" for c in columns]

@@ -15,7 +15,7 @@ import fcntl
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
@@ -25,7 +25,17 @@ import pyarrow as pa
 from features.cores import AT_ONCE
 from features.errors import TableError
 from features.sources import spool, sql
-from features.sources.layout import ACCOUNT_IDS, AS_THEY_ARE, PLACE, Layout, layout_of
+from features.sources.layout import (
+    ACCOUNT_IDS,
+    AS_THEY_ARE,
+    CODE,
+    PLACE,
+    TEXT,
+    Layout,
+    layout_of,
+    name_in_codes,
+    texts_of,
+)
 from features.sources.spool import HASH, HASH_OF_KEY, Spool, places_of_several
 
 if TYPE_CHECKING:
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
 
     from features.sources.config import Connection
     from features.sources.delivery import Delivered
+    from features.sources.dictionaries import Dictionary
 
 _PREFIX, _LOCK = "keepsight-", "alive"  # of temporary folders, and what whoever uses one holds
 RAW = "raw"  # the schema of what is delivered, as it is
@@ -125,12 +136,22 @@ class Session:
         Where the company's queries run; None: here.
     settings
         What it may hold in memory, before it writes to its temporary folder.
+    codes
+        Whether texts of large tables may be stored as codes.
+
+    Attributes
+    ----------
+    dictionaries
+        Of each table that is stored the columns that are stored as codes.
     """
 
-    def __init__(self, folder: Path, settings: Connection, remote: Remote | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Connection, remote: Remote | None = None, *, codes: bool = False
+    ) -> None:
         import duckdb
 
-        self.remote = remote
+        self.remote, self.codes = remote, codes
+        self.dictionaries: dict[str, Mapping[str, Dictionary]] = {}
         _remove_what_the_dead_left()
         self._temporary = tempfile.TemporaryDirectory(prefix=_PREFIX)
         self.place = Path(self._temporary.name)
@@ -200,6 +221,13 @@ class Session:
         self.connection.execute(f"CREATE OR REPLACE VIEW {relation} AS {select}")
         return {row[0]: row[1] for row in self.rows(f"DESCRIBE {relation}")}
 
+    def types_of(self, schema: pa.Schema) -> dict[str, str]:
+        """Return DuckDB's names of the types of Arrow's columns."""
+        self.connection.register("_typed", schema.empty_table())
+        types = {row[0]: row[1] for row in self.rows("DESCRIBE _typed")}
+        self.connection.unregister("_typed")
+        return types
+
     def about(self, relation: str) -> int:
         """Return about how many rows there are, without reading them."""
         plan = json.loads(self.rows(f"EXPLAIN (FORMAT json) SELECT * FROM {relation}")[0][1])
@@ -230,12 +258,17 @@ class Session:
         name, size, layout = delivered.table, delivered.size, layout_of(delivered).also(HASH, HASH_OF_KEY)
         if not layout.placed:
             rows = f"(SELECT * FROM {rows} AS kept WHERE {known})"
+        packed = layout.packed_as_codes(rows) if delivered.codes else layout.packed(rows)
         if layout.placed and size * BYTES_A_STORED_ROW >= self._memory:
-            self._spool(name, layout.packed(rows), size)
+            self._spool(name, packed, size)
             stored = _files_of(name)
         else:
             stored = sql.name(f"_stored_{name}")
-            self.connection.execute(f"CREATE TABLE {stored} AS {layout.packed(rows)}")
+            self.connection.execute(f"CREATE TABLE {stored} AS {packed}")
+        self.dictionaries[name] = {column: delivered.codes[column] for column in layout.texts}
+        for column, dictionary in self.dictionaries[name].items():
+            codes = pa.array(range(len(dictionary.texts)), pa.int32())
+            self.put(texts_of(name, column), pa.table({CODE: codes, TEXT: dictionary.texts}))
         self._layouts[name] = layout
         self._show(name, stored)
 
@@ -245,18 +278,23 @@ class Session:
 
     def _show(self, name: str, stored: str) -> None:
         """Have a table be the view of what is stored of it."""
-        self._stored[name] = stored
-        self.connection.execute(
-            f"CREATE OR REPLACE VIEW {sql.name(name)} AS {self._layouts[name].unpacked(stored)}"
-        )
+        self._stored[name], layout = stored, self._layouts[name]
+        self.connection.execute(f"CREATE OR REPLACE VIEW {sql.name(name)} AS {layout.unpacked(stored)}")
+        if layout.texts:
+            in_codes = sql.name(name_in_codes(name))
+            self.connection.execute(f"CREATE OR REPLACE VIEW {in_codes} AS {layout.unpacked_as_codes(stored)}")
 
     def _spool(self, name: str, select: str, size: int) -> None:
         """Lay rows out in files."""
         accounts = self.rows(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY {PLACE}")
         batches = self.connection.sql(select).to_arrow_reader(spool.ROWS_A_BATCH)
-        files = Spool(self.place / f"{name} by account", [row[0] for row in accounts], batches.schema, size)
+        folder = self.place / f"{name} by account"
+        files = Spool(folder, [row[0] for row in accounts], batches.schema, size)
         try:
-            files.fill(batches)
+            with contextlib.ExitStack() as undo:
+                undo.callback(shutil.rmtree, folder, ignore_errors=True)
+                files.fill(batches)
+                undo.pop_all()
         except OSError as error:
             raise TableError(
                 f"{name}: its rows cannot be laid out in {self.place} ({error}). Make room there, or name another "

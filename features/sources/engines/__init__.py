@@ -7,7 +7,7 @@ the same Ibis expressions over tables of the same names and types, and give equa
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from features.sources.config import Sources
+    from features.sources.dictionaries import Dictionary
     from features.sources.session import Remote, Session, Workshop
 
 
@@ -60,6 +61,9 @@ class Engine(Protocol):
         by_account
             Those with an ``account_id``, which they are asked by.
         """
+
+    def codes(self, table: str) -> Mapping[str, Dictionary]:
+        """Return the columns of a table that it also has as codes of texts (``name_in_codes``); else none."""
 
     def among(self, first: str, last: str) -> AbstractContextManager[None]:
         """Be asked only about the accounts from `first` to `last` for a while, in order of their ids."""

@@ -30,7 +30,7 @@ class DuckDB:
     dialect = "duckdb"
 
     def __init__(self, sources: Sources) -> None:
-        self.files = self.workshop = Session(sources.folder, sources.config.connection)
+        self.files = self.workshop = Session(sources.folder, sources.config.connection, codes=True)
         self._memory = sources.config.connection.memory_limit_bytes
         self._prepared = 0
         self._cursors: list[duckdb.DuckDBPyConnection] = []
@@ -49,6 +49,10 @@ class DuckDB:
     def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:  # noqa: ARG002 - they stay
         """Leave the tables where they are."""
         self.files.read_all_accounts()
+
+    def codes(self, table: str) -> Mapping[str, Dictionary]:
+        """Return the columns of a table that it also has as codes of texts."""
+        return self.files.dictionaries.get(table, {})
 
     @contextmanager
     def among(self, first: str, last: str) -> Iterator[None]:

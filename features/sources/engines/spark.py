@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from features.errors import SourcesError, TableError
 from features.sources import sql
-from features.sources.delivery import files_of, first_lines
+from features.sources.delivery import first_lines
 from features.sources.session import RAW, Session
 from features.sources.spool import HASH_OF_KEY
 
@@ -122,7 +122,6 @@ class Spark:
         self.ibis: Any = _backend(self._spark)
         self.files = Session(sources.folder, sources.config.connection, self)
         self.workshop = self
-        self._sources = sources
         self._folder = connection.folder or str(self.files.place / "spark")
         self._frames: dict[str, DataFrame] = {}
         self._places: dict[str, str] = {}  # the folder of each working table
@@ -164,8 +163,7 @@ class Spark:
         """Return what is delivered as Spark sees it; None if Spark sees it otherwise than DuckDB."""
         path = delivered.source.path or ""
         if delivered.table not in self._frames and path.endswith((".parquet", ".pq")):
-            files = [str(file) for file in files_of(self._sources.folder, delivered.source)]
-            frame = self._spark.read.option("mergeSchema", "true").parquet(*files)
+            frame = self._spark.read.option("mergeSchema", "true").parquet(*map(str, delivered.files))
             self.files.put("_columns_in_spark", frame.limit(0).toArrow())
             columns = {row[0]: row[1] for row in self.files.rows("DESCRIBE _columns_in_spark")}
             if columns == delivered.raw_types:
@@ -232,6 +230,10 @@ class Spark:
 
     def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:
         """Leave the tables where they are."""
+
+    def codes(self, table: str) -> Mapping[str, Dictionary]:  # noqa: ARG002 - as on every engine
+        """Return nothing: it has all texts as texts."""
+        return {}
 
     def among(self, first: str, last: str) -> AbstractContextManager[None]:  # noqa: ARG002 - as on every engine
         """Do nothing: Spark reads whole tables."""

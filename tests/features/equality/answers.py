@@ -53,13 +53,13 @@ class Written:
             return build_vectors(database, self.sources.catalogue, self.contract, grid_table(pairs))
 
 
-def written(sample: Sample, folder: Path, connection: str = "") -> Written:
-    """Write a sample's company to a new folder, with what `connection` says of the engine.
+def written(sample: Sample, folder: Path, connection: str = "", suffix: str = ".csv") -> Written:
+    """Write a sample's company to files of a new folder, with what `connection` says of the engine.
 
     The codes of categories are those of all that was ever known: what is recorded later shall not show in them.
     """
     folder.mkdir(parents=True)
-    sources = load_sources(write_company(sample.company, folder, connection))
+    sources = load_sources(write_company(sample.company, folder, connection, suffix))
     with open_database(sources) as database:
         codebooks = recorded_codebooks(database, sources.catalogue, max(sample.dates))
     return Written(sample, sources, feature_contract(sources.catalogue, codebooks))

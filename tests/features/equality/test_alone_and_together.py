@@ -54,6 +54,17 @@ def test_tables_in_files_give_the_vectors_of_tables_in_memory(drawn: dict[str, i
 
 
 @few_and_many
+def test_texts_read_as_codes_give_the_vectors_of_texts(drawn: dict[str, int], tmp_path: Path) -> None:
+    tallies = {way: Tally(f"in codes = in texts, {way}") for way in WAYS}
+    for place, one in enumerate(samples(**drawn)):
+        in_codes(written(one, tmp_path / str(place), suffix=".parquet"), tallies, in_files=place % 2 == 1)
+    for tally in tallies.values():
+        tally.tell()
+        assert tally.differences == []
+        assert tally.pairs == drawn["pairs"]
+
+
+@few_and_many
 def test_passes_of_some_accounts_each_give_the_vectors_of_one_pass(drawn: dict[str, int], tmp_path: Path) -> None:
     tallies = {way: Tally(f"passes = one pass, {way}") for way in WAYS}
     for place, one in enumerate(samples(**drawn)):
@@ -99,16 +110,38 @@ def in_files(one: Written, tallies: dict[str, Tally]) -> None:
     with one.database as database:
         in_memory = {way: one.vectors(database, one.sample.pairs, way) for way in tallies}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("features.sources.session.BYTES_A_STORED_ROW", 10**12)
-        patch.setattr("features.sources.spool.ROWS_A_RANGE", 100)
-        patch.setattr("features.sources.spool.ROWS_A_BATCH", 50)
-        patch.setattr("features.sources.spool.ROWS_A_WRITE", 20)
-        patch.setattr("features.measures.engine.PAIRS_A_PASS", 10)
-        patch.setattr("features.measures.engine.BYTES_A_ROW_FETCHED", 10**7)
+        lay_out_in_files(patch)
         with one.database as database:
             for way, tally in tallies.items():
                 ours = one.vectors(database, one.sample.pairs, way)
                 tally.add(ours, differing(ours, in_memory[way]))
+
+
+def lay_out_in_files(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("features.sources.session.BYTES_A_STORED_ROW", 10**12)
+    patch.setattr("features.sources.spool.ROWS_A_RANGE", 100)
+    patch.setattr("features.sources.spool.ROWS_A_BATCH", 50)
+    patch.setattr("features.sources.spool.ROWS_A_WRITE", 20)
+    patch.setattr("features.measures.engine.PAIRS_A_PASS", 10)
+    patch.setattr("features.measures.engine.BYTES_A_ROW_FETCHED", 10**7)
+
+
+def in_codes(one: Written, tallies: dict[str, Tally], *, in_files: bool) -> None:
+    """As a company of millions of events in Parquet files is read, in memory or laid out in files."""
+    with one.database as database:
+        assert not database.coded
+        in_texts = {way: one.vectors(database, one.sample.pairs, way) for way in tallies}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("features.sources.coded.ROWS_WORTH_CODING", 1)
+        patch.setattr("features.sources.coded.ROWS_A_TEXT", 0)
+        patch.setattr("features.sources.coded.ROWS_AT_ONCE", 200)
+        if in_files:
+            lay_out_in_files(patch)
+        with one.database as database:
+            assert "usage" in {table for table in database.tables if database.in_codes(table)}
+            for way, tally in tallies.items():
+                ours = one.vectors(database, one.sample.pairs, way)
+                tally.add(ours, differing(ours, in_texts[way]))
 
 
 def parts(order: Sequence[int], rng: random.Random) -> Iterator[Sequence[int]]:
