@@ -234,23 +234,20 @@ def fetch(
     """
 
     def rows(table: str, asked: Asked) -> pa.Table:
-        coded = database.in_codes(table)
-        if coded is not None:
-            asked = asked.in_codes(coded.texts)
-        table_rows = database.tables[table] if coded is None else coded.rows
-        key = (CHOSEN, table, coded is not None, asked)
-        return queries.fetch(key, lambda: selected(_with_numbers(queries, table_rows, CHOSEN), asked))
+        stored, texts = coded[table].rows, coded[table].texts
+        asked = asked.in_codes(texts)
+        key = (CHOSEN, table, asked, *texts)
+        return queries.fetch(key, lambda: selected(_with_numbers(queries, stored, CHOSEN), asked))
 
+    coded = {table: database.in_codes(table) for table in wants}
     queries.put(CHOSEN, numbered_accounts(accounts))
     with database.engine.among(accounts[0].as_py(), accounts[-1].as_py()) if accounts else nullcontext():
         fetched = {table: rows(table, want.asked) for table, want in wants.items()}
-    coded = {table: database.in_codes(table) for table in wants}
-    texts = {table: {} if one is None else one.texts for table, one in coded.items()}
     shared = frozenset(table for table in wants if "account_id" not in database.tables[table].columns)
 
     def read() -> Fetched:
         # One by one: what was fetched takes as much memory as what is made of it.
-        read_rows = {table: table_rows(fetched.pop(table), wants[table].asked, texts[table]) for table in wants}
+        read_rows = {table: table_rows(fetched.pop(table), wants[table].asked, coded[table].texts) for table in wants}
         return Fetched(len(accounts), read_rows, wants, shared)
 
     return read

@@ -120,9 +120,10 @@ class Database:
         self.engine.put(name, rows)
         return engines.bound(self.engine, name, ibis.Schema.from_pyarrow(rows.schema))
 
-    def in_codes(self, table: str) -> InCodes | None:
-        """Return a table's rows with texts as codes, if they are there and nobody has changed `tables`."""
-        return self.coded.get(self.tables[table].op())
+    def in_codes(self, table: str) -> InCodes:
+        """Return a table's rows with texts as codes, as far as they are there; of a changed table there are none."""
+        rows = self.tables[table]
+        return self.coded.get(rows.op(), InCodes(rows, {}))
 
     def interrupt(self) -> None:
         """Make the query under way fail, from another thread."""
