@@ -273,13 +273,13 @@ class CondensedFrame:
         One number says both, so that a sort without a trace of rows finds them, in a fifth of the time.
         """
         bits = len(self._kinds.tile).bit_length()
-        most = (_size(combination) + 1) << bits
+        most = max(_size(combination), size) + 1 << bits
         assert most < 1 << 62  # places are at most four times the rows of a part, and days take 18 bits
         pairs = combination.astype(narrowest(most))  # of 32 bits sorted in half the time
         pairs <<= bits
         pairs |= self._kind
         pairs.sort()
-        pairs = pairs[: np.searchsorted(pairs, size << bits)]
+        pairs = pairs[: np.searchsorted(pairs, pairs.dtype.type(size << bits))]
         pairs = pairs[firsts(pairs).nonzero()[0]]  # a mask of no pattern chooses seven times as slowly
         return pairs >> bits, pairs & ((1 << bits) - 1)
 
