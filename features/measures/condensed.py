@@ -291,7 +291,9 @@ class CondensedFrame:
             combination, kind = self._pairs(found.place, found.size)
             of_late = found.place[self._late_rows]
             late = np.flatnonzero(of_late < found.size)
-            of_late = np.searchsorted(found.there, of_late[late])
+            nth = np.empty(found.size, dtype=np.int64)
+            nth[found.there] = np.arange(len(found.there))
+            of_late = nth[of_late[late]]
             self._parts_of[columns] = _Parts(kind, np.flatnonzero(firsts(combination)), late, of_late)
         return self._parts_of[columns].joined(self._mask_of_kinds(demand), self._mask_of_late(demand))
 
