@@ -20,7 +20,7 @@ import numpy.typing as npt
 from features.errors import ReadingError
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger[Any]]  # int64; of many rows int32 where that does
 Masks = npt.NDArray[Any]  # int64; of a calendar of one date yes or no, which says the same
 
 MOST_DATES = 62  # bits of a signed 64-bit integer, less the sign and one to spare

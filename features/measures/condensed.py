@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
-from operator import and_
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from features.measures.groups import (
     as_places,
     firsts,
     largest,
+    narrowest,
     occurring,
     smallest,
     sums,
@@ -69,7 +69,7 @@ class Tiles:
 
         self.windows = {window: within(*window) for window in windows}
         self._first_second = int(days[0]) * SECONDS_A_DAY + calendar.time_of_day_seconds + 1
-        self._of_day = np.concatenate([[0], np.cumsum(change)])
+        self._of_day = np.concatenate([[0], np.cumsum(change)]).astype(np.int32)
 
     def __len__(self) -> int:
         """How many tiles."""
@@ -79,9 +79,8 @@ class Tiles:
         """Return the tile that each moment lies in; one that never comes lies in the last."""
         day = moments - self._first_second
         day /= SECONDS_A_DAY
-        np.floor(day, out=day)
-        np.fmin(day, len(self._of_day) - 1, out=day)
-        return self._of_day[np.fmax(day, 0, out=day).astype(np.int64)]
+        np.fmin(day, len(self._of_day) - 1, out=day)  # NaN is passed over
+        return self._of_day[np.maximum(day, 0.0, out=day).astype(np.int64)]  # which cuts off parts of days
 
 
 @dataclass(frozen=True)
@@ -172,6 +171,7 @@ class CondensedFrame:
         self._parts_of: dict[tuple[str, ...], _Parts] = {}
         self._days_of: dict[tuple[str, ...], _Days] = {}
         self._whole_amounts: dict[str, Floats | None] = {}
+        self._amounts_of: dict[tuple[str, tuple[str, ...]], Floats] = {}
         self._near: tuple[Starts, tuple[int, int], RowFrame] | None = None
         state = np.isnan(rows.occurred)  # it counts once recorded
         moments = np.where(state, rows.known_from, rows.occurred) if state.any() else rows.occurred
@@ -187,7 +187,10 @@ class CondensedFrame:
         """Return each row's kind, and what the kinds are."""
         tiles = len(self._tiles) + 1
         patterns, pattern = _patterns([self._rows.matches[chosen] for chosen in self._filters], len(tile))
-        kind, kinds = tile * len(patterns) + pattern, np.arange(tiles * len(patterns))
+        kinds = np.arange(tiles * len(patterns))
+        kind = tile.astype(narrowest(len(kinds)))
+        kind *= len(patterns)
+        kind += pattern
         if len(kinds) > len(kind):  # only those that occur
             kinds, kind = np.unique(kind, return_inverse=True)
         tile, which = kinds // len(patterns), kinds % len(patterns)
@@ -215,18 +218,25 @@ class CondensedFrame:
         masks = self._mask_of_kinds(demand)
         if demand.of == "distinct":
             return self._days(demand.columns).counted(masks, self._mask_of_late(demand))
-        place, there, row = self._by_account_and_kind
-        timely = Counted(self._rows.account[row], masks[self._kind[row]], self._amounts(demand, place)[there])
+        _, _, account, kind = self._by_account_and_kind
+        timely = Counted(account, masks[kind], self._amounts(demand))
         return _both(_shown(timely), self._late.counted(demand))
 
     @cached_property
-    def _by_account_and_kind(self) -> tuple[Ints, Ints, Ints]:
+    def _by_account_and_kind(self) -> tuple[Ints, Ints, Ints, Ints]:
         place = as_places([self._rows.account, self._kind])
-        return place, *occurring(place, _size(place))
+        there, row = occurring(place, _size(place))
+        return place, there, self._rows.account[row], self._kind[row]
 
-    def _amounts(self, demand: Demand, place: Ints) -> Floats:
-        """Return what the rows of each place come to."""
-        size = _size(place)
+    def _amounts(self, demand: Demand) -> Floats:
+        """Return what the rows of each account and kind come to, whatever the window."""
+        what = demand.of, demand.columns
+        if what not in self._amounts_of:
+            place, there, _, _ = self._by_account_and_kind
+            self._amounts_of[what] = self._added_up(demand, place, _size(place))[there]
+        return self._amounts_of[what]
+
+    def _added_up(self, demand: Demand, place: Ints, size: int) -> Floats:
         if demand.of == "rows":
             return sums(place, None, size)
         if demand.of == "last":
@@ -235,47 +245,41 @@ class CondensedFrame:
         if demand.of == "sum":
             return sums(place, self._whole_amounts[column], size)
         given = self._rows.given(column)
-        return sums(place[~given if demand.of == "nameless" else given], None, size)
+        return sums(place[(~given if demand.of == "nameless" else given).nonzero()[0]], None, size)
 
     def _adds_up_exactly(self, column: str) -> bool:
         if column not in self._whole_amounts:
-            amounts = self._rows.numbers[column]
-            amounts = np.where(np.isnan(amounts), 0.0, amounts)
+            amounts, absent = self._rows.numbers[column], np.isnan(self._rows.numbers[column])
+            amounts = np.where(absent, 0.0, amounts) if absent.any() else amounts
             self._whole_amounts[column] = amounts if adds_up_exactly(amounts) else None
         return self._whole_amounts[column] is not None
 
     def _places(self, columns: tuple[str, ...]) -> _Places:
         """Number the combinations of account and values."""
         if columns not in self._places_of:
-            keys = [self._rows.account, *(self._rows.codes(column) for column in columns)]
-            given = reduce(and_, [key >= 0 for key in keys])
-            if given.all():
-                place = as_places(keys)
-                size = _size(place)
-            else:
-                rows = np.flatnonzero(given)
-                found = as_places([key[rows] for key in keys])
-                size = _size(found)
-                place = np.full(len(given), size)
-                place[rows] = found
+            account, codes = self._rows.account, [self._rows.codes(column) for column in columns]
+            # Where an account's rows name nobody, that is somebody of its own: so each place is of one account.
+            place = as_places([account, *(_or_of_account(code, account) for code in codes)])
+            size = _size(place)
+            place = place.astype(narrowest(size))
+            for code in codes:
+                place[(code < 0).nonzero()[0]] = size
             self._places_of[columns] = _Places(place, size, *occurring(place, size))
         return self._places_of[columns]
 
-    def _pairs(self, combination: Ints, given: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
-        """Return the different pairs of combination and kind, in order.
+    def _pairs(self, combination: Ints, size: int) -> tuple[Ints, Ints]:
+        """Return the different pairs of combination, below `size`, and kind, in order.
 
         One number says both, so that a sort without a trace of rows finds them, in a fifth of the time.
         """
         bits = len(self._kinds.tile).bit_length()
-        most = _size(combination) << bits
+        most = max(_size(combination), size) + 1 << bits
         assert most < 1 << 62  # places are at most four times the rows of a part, and days take 18 bits
-        pairs = combination << bits
+        pairs = combination.astype(narrowest(most))  # of 32 bits sorted in half the time
+        pairs <<= bits
         pairs |= self._kind
-        if not given.all():
-            pairs = pairs[given.nonzero()[0]]
-        if most < 1 << 31:
-            pairs = pairs.astype(np.int32)  # sorted in half the time
         pairs.sort()
+        pairs = pairs[: np.searchsorted(pairs, pairs.dtype.type(size << bits))]
         pairs = pairs[firsts(pairs).nonzero()[0]]  # a mask of no pattern chooses seven times as slowly
         return pairs >> bits, pairs & ((1 << bits) - 1)
 
@@ -284,10 +288,12 @@ class CondensedFrame:
         columns = demand.columns
         if columns not in self._parts_of:
             found = self._places(columns)
-            given = found.place < found.size
-            combination, kind = self._pairs(found.place, given)
-            late = np.flatnonzero(given[self._late_rows])
-            of_late = np.searchsorted(found.there, found.place[self._late_rows[late]])
+            combination, kind = self._pairs(found.place, found.size)
+            of_late = found.place[self._late_rows]
+            late = np.flatnonzero(of_late < found.size)
+            nth = np.empty(found.size, dtype=np.int64)
+            nth[found.there] = np.arange(len(found.there))
+            of_late = nth[of_late[late]]
             self._parts_of[columns] = _Parts(kind, np.flatnonzero(firsts(combination)), late, of_late)
         return self._parts_of[columns].joined(self._mask_of_kinds(demand), self._mask_of_late(demand))
 
@@ -299,24 +305,25 @@ class CondensedFrame:
             account_of[found.there] = self._rows.account[found.row]
             first = self._rows.day.min() if len(self._rows.day) else 0
             day = as_places([self._rows.day - first])
-            days, given = _size(day), found.place < found.size
-            which = found.place * days
+            days = _size(day)
+            which = found.place * np.int64(days)
             which += day
-            combination, kind = self._pairs(which, given)
-            new, timely = firsts(combination), self._kinds.tile < len(self._tiles)
-            alone = new & np.append(new[1:], True) & timely[kind]
-            ones, several = alone.nonzero()[0], (~alone).nonzero()[0]
-            account, of_alone = account_of[combination[ones] // days], kind[ones]
-            place = as_places([account, of_alone])
+            combination, kind = self._pairs(which, found.size * days)
+            new, first_late = firsts(combination), np.searchsorted(self._kinds.tile, len(self._tiles))
+            alone = new & np.append(new[1:], True) & (kind < first_late)
+            several = (~alone).nonzero()[0]
+            account = account_of[combination // days]
+            place = as_places([account, kind])
             there, row = occurring(place, _size(place))
-            times = np.bincount(place, minlength=1)[there].astype(np.float64)
+            times = np.bincount(place, minlength=1) - np.bincount(place[several], minlength=_size(place))
             others = combination[several]
             begins = np.flatnonzero(firsts(others))
-            late = np.flatnonzero(given[self._late_rows])
-            of_late = np.searchsorted(others[begins], which[self._late_rows[late]])
+            of_late = which[self._late_rows]
+            late = np.flatnonzero(of_late < found.size * days)
+            of_late = np.searchsorted(others[begins], of_late[late])
             parts = _Parts(kind[several], begins, late, of_late)
             self._days_of[columns] = _Days(
-                account[row], of_alone[row], times, account_of[others[begins] // days], parts
+                account[row], kind[row], times[there].astype(np.float64), account_of[others[begins] // days], parts
             )
         return self._days_of[columns]
 
@@ -335,7 +342,7 @@ class CondensedFrame:
         rows, late, (column,) = self._rows, self._late, demand.columns
         found, codes = self._places(demand.columns), rows.codes(column)
         timely = self._timely & rows.matching(demand.chosen)
-        moment = smallest(found.place, np.where(timely, rows.occurred, np.nan), found.size + 1)[found.there]
+        moment = smallest(found.place, np.where(timely, rows.occurred, np.inf), found.size + 1)[found.there]
         known = self._tiles.known[self._tiles.of(moment)]
         seen = np.flatnonzero((known != 0) & ~np.isnan(moment))  # not those that occur after all dates
         others = np.flatnonzero(late.matching(demand.chosen) & (late.codes(column) >= 0))
@@ -375,9 +382,9 @@ def _patterns(matches: Sequence[npt.NDArray[np.bool_]], size: int) -> tuple[npt.
     if len(matches) > FILTERS_IN_A_TABLE:
         found, which = np.unique(np.column_stack(matches), axis=0, return_inverse=True)
         return found, which.ravel()
-    bits = np.zeros(size, dtype=np.int64)
+    bits = np.zeros(size, dtype=np.int32)
     for place, match in enumerate(matches):
-        bits |= match.astype(np.int64) << place
+        bits |= match.astype(np.int32) << place
     there = np.zeros(1 << len(matches), dtype=bool)
     there[bits] = True
     found = (np.flatnonzero(there)[:, None] >> np.arange(len(matches)) & 1) > 0
@@ -399,6 +406,16 @@ def _both(one: Counted, other: Counted) -> Counted:
         np.concatenate([one.mask, other.mask]),
         np.concatenate([*amounts]),
     )
+
+
+def _or_of_account(codes: Ints, account: Ints) -> Ints:
+    """Return codes; where there is none, one of the account's own."""
+    none = (codes < 0).nonzero()[0]
+    if not len(none):
+        return codes
+    codes = codes.astype(np.int64)
+    codes[none] = account[none] + _size(codes)
+    return codes
 
 
 def _size(place: Ints) -> int:

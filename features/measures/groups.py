@@ -35,23 +35,24 @@ def adds_up_exactly(amounts: Floats) -> bool:
 def largest(groups: Ints, values: Floats, size: int) -> Floats:
     """Return the largest value of each group; NaN without one (NaN values are passed over)."""
     if size == 1:
-        most = np.fmax.reduce(values, initial=-math.inf)
-        return np.array([most if most != -math.inf else math.nan])
+        alone = np.fmax.reduce(values, initial=-math.inf)
+        return np.array([alone if alone != -math.inf else math.nan])
     found = np.full(size, -np.inf)
-    np.fmax.at(found, groups, values)
-    found[found == -np.inf] = np.nan
-    return found
+    # NumPy takes fifteen times as long with places of 32 bits, and half as long again where NaN may be.
+    most = np.fmax if np.isnan(values.max(initial=-np.inf)) else np.maximum
+    most.at(found, groups.astype(np.intp, copy=False), values)
+    return np.where(found == -np.inf, np.nan, found)
 
 
 def smallest(groups: Ints, values: Floats, size: int) -> Floats:
     """Return the smallest value of each group; NaN without one (NaN values are passed over)."""
     if size == 1:
-        least = np.fmin.reduce(values, initial=math.inf)
-        return np.array([least if least != math.inf else -math.nan])
+        alone = np.fmin.reduce(values, initial=math.inf)
+        return np.array([alone if alone != math.inf else -math.nan])
     found = np.full(size, np.inf)
-    np.fmin.at(found, groups, values)
-    found[found == np.inf] = -np.nan
-    return found
+    least = np.fmin if np.isnan(values.min(initial=np.inf)) else np.minimum  # as in largest
+    least.at(found, groups.astype(np.intp, copy=False), values)
+    return np.where(found == np.inf, -np.nan, found)
 
 
 def medians(groups: Ints, values: Floats, size: int) -> Floats:
@@ -89,7 +90,7 @@ def lasts(ordered: Ints) -> npt.NDArray[np.bool_]:
 
 def numbered(keys: Sequence[Ints]) -> Ints:
     """Number the distinct combinations of keys: equal combinations, equal numbers."""
-    combined = keys[0]
+    combined = keys[0].astype(np.int64, copy=False)
     for key in keys[1:]:
         span = _most(key) + 1
         if _most(combined) > 2**62 // span:
@@ -130,7 +131,7 @@ def stable_order(keys: Ints) -> Ints:
     bits = len(keys).bit_length()
     if max(int(keys.max()), -int(keys.min())) >> (62 - bits):
         keys = dense(keys)
-    return np.sort(keys << bits | np.arange(len(keys))) & ((1 << bits) - 1)
+    return np.sort(keys.astype(np.int64, copy=False) << bits | np.arange(len(keys))) & ((1 << bits) - 1)
 
 
 def ordered_by(*keys: Ints | Floats) -> Ints:
@@ -155,7 +156,7 @@ def as_places(keys: Sequence[Ints]) -> Ints:
         of_last, other = np.empty(size, dtype=np.int64), numbered(others)
         of_last[last] = other
         if (of_last[last] == other).all():
-            return last
+            return last.astype(np.int64, copy=False)
     return dense(combined)
 
 
@@ -165,10 +166,19 @@ def occurring(places: Ints, size: int) -> tuple[Ints, Ints]:
     >>> [found.tolist() for found in occurring(np.array([6, 1, 6, 7]), 7)]
     [[1, 6], [1, 2]]
     """
-    row = np.full(max(size, int(places.max(initial=-1)) + 1), -1)
-    row[places] = np.arange(len(places))
+    row = np.full(max(size, int(places.max(initial=-1)) + 1), -1, dtype=narrowest(len(places)))
+    row[places] = np.arange(len(places), dtype=row.dtype)
     there = (row[:size] >= 0).nonzero()[0]
     return there, row[there]
+
+
+def narrowest(most: int) -> type[np.signedinteger[Any]]:
+    """Return the type for whole numbers up to `most`: half the width is sorted, and fetched, in half the time.
+
+    >>> narrowest(2**31 - 1).__name__, narrowest(2**31).__name__
+    ('int32', 'int64')
+    """
+    return np.int32 if most < 1 << 31 else np.int64
 
 
 def where_so(masks: Masks, so: npt.NDArray[np.bool_]) -> Masks:

@@ -117,14 +117,14 @@ class TableRows:
     def among(self, first: int, size: int) -> TableRows:
         """Return the rows of so many accounts from the `first` on, which are numbered anew."""
         number = self.account - first
-        rows = np.flatnonzero((number >= 0) & (number < size))
+        rows = (number.view(np.uint64) < size).nonzero()[0]  # without a sign, those before the first are great
         return TableRows(
-            number[rows],
-            {name: values[rows] for name, values in self.moments.items()},
-            {chosen: match[rows] for chosen, match in self.matches.items()},
-            {name: values[rows] for name, values in self.numbers.items()},
+            number.take(rows),
+            {name: values.take(rows) for name, values in self.moments.items()},
+            {chosen: match.take(rows) for chosen, match in self.matches.items()},
+            {name: values.take(rows) for name, values in self.numbers.items()},
             {name: texts.take(rows) for name, texts in self.texts.items()},
-            self.key_rank[rows] if len(self.key_rank) else self.key_rank,
+            self.key_rank.take(rows) if len(self.key_rank) else self.key_rank,
         )
 
     def frame(self, calendar: Calendar, account_known: Masks | None) -> RowFrame:

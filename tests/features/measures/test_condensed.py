@@ -126,10 +126,21 @@ def test_values_are_told_apart_wherever_they_lie() -> None:
     assert differences(replace(frame, texts={"person": far}), asked) == []
 
 
-def test_people_of_one_account_each_are_counted_as_people_of_several() -> None:
+@pytest.mark.parametrize("nameless", [False, True], ids=["all named", "some nameless"])
+@pytest.mark.parametrize("width", [np.int32, np.int64])
+def test_people_of_one_account_each_are_counted_as_people_of_several(nameless: bool, width: Any) -> None:
     frame = rows(6, Calendar(DATES), size=2000)
-    own = Texts(frame.account * 12 + np.maximum(frame.codes("person"), 0), tuple(range(60)))
-    assert differences(replace(frame, texts={"person": own}), demands()) == []
+    person = frame.codes("person")
+    own = np.where(nameless & (person < 0), -1, frame.account * 12 + np.maximum(person, 0)).astype(width)
+    texts = {"person": Texts(own, tuple(f"u{number}" for number in range(60)))}
+    assert differences(replace(frame, texts=texts), demands()) == []
+
+
+def test_some_people_of_a_company_with_many_are_told_apart() -> None:
+    frame = rows(6, Calendar(DATES), size=2000)
+    far = np.where(frame.codes("person") < 0, -1, frame.codes("person") * 500 + 7).astype(np.int32)
+    texts = {"person": Texts(far, tuple(f"u{number}" for number in range(6000)))}
+    assert differences(replace(frame, texts=texts), demands()) == []
 
 
 def test_an_edge_of_a_window_moved_by_a_day_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,11 @@ from features.measures.groups import (
     followers,
     group_ends,
     joined_between,
+    largest,
     last_in_group,
+    numbered,
     ordered_by,
+    smallest,
     stable_order,
 )
 
@@ -43,6 +46,24 @@ def test_rows_are_ordered_by_several_keys_as_by_lexsort(size: int, rng: np.rando
 def test_keys_too_great_to_carry_their_place_keep_a_stable_order(rng: np.random.Generator) -> None:
     keys = rng.choice([-(2**61), 0, 2**61, 2**61 - 1], MANY)
     assert (stable_order(keys) == np.argsort(keys, kind="stable")).all()
+
+
+def test_keys_of_32_bits_are_ordered_and_numbered_as_those_of_64(rng: np.random.Generator) -> None:
+    keys = rng.integers(0, 2**31 - 1, MANY), rng.integers(0, 2**31 - 1, MANY)
+    narrow = [key.astype(np.int32) for key in keys]
+    assert (numbered(narrow) == numbered(keys)).all()
+    assert (stable_order(narrow[0]) == stable_order(keys[0])).all()
+
+
+@pytest.mark.parametrize("absent", [0.0, 0.3], ids=["all given", "some absent"])
+def test_places_of_32_bits_have_the_extremes_of_those_of_64(absent: float, rng: np.random.Generator) -> None:
+    groups, values = rng.integers(0, 40, 200), rng.integers(-9, 9, 200).astype(np.float64)
+    values[rng.random(200) < absent] = np.nan
+    own = [values[(groups == group) & ~np.isnan(values)] for group in range(41)]
+    for places in (groups, groups.astype(np.int32)):
+        for found, extreme in ((largest, max), (smallest, min)):
+            expected = [extreme(some, default=np.nan) for some in own]
+            np.testing.assert_array_equal(found(places, values, 41), expected)
 
 
 def test_dense_numbers_have_no_gaps(rng: np.random.Generator) -> None:
