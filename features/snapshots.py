@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,8 @@ from features.vectors import (
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
     from features.sources import Database
+
+Result = TypeVar("Result")
 
 
 def month_starts(first: dt.date, last: dt.date) -> list[dt.datetime]:
@@ -145,25 +148,109 @@ def build_vectors(
     ContractMismatchError
         The contract was made for other definitions.
     """
-    refuse_other_definitions(contract, catalogue)
+    vectors = _Filling(contract, grid)
+    for _ in _computed(vectors, database, catalogue, progress, asked):
+        pass
+    return vectors.rows(slice(None))
+
+
+def vectors_in_order(
+    database: Database,
+    catalogue: Catalogue,
+    contract: FeatureContract,
+    grid: pa.Table,
+    progress: Callable[[int, int], None] | None = None,
+    asked: Asked | None = None,
+) -> Generator[Vectors, None, None]:
+    """Compute the vectors of :func:`build_vectors`, and yield them in parts, while later ones are computed.
+
+    Parts are consecutive rows of `grid`, in its order, together all of them; each comes as soon as it and all
+    before it are finished. A grid sorted by account comes pass by pass; in another order, at several times of
+    day, or on more than 62 dates, most of it may come at the end. Two lots at most are computed ahead of who asks.
+
+    Close the generator before the database, where it may not have been asked for all, as after an error:
+    ``with contextlib.closing(vectors_in_order(…)) as parts``. That waits for the passes under way.
+
+    Parameters
+    ----------
+    database, catalogue, contract, grid, progress, asked
+        Those of :func:`build_vectors`.
+
+    Yields
+    ------
+    Vectors
+        At least one row each, shapes (m,) and (m, k), not to be written to; no part of a grid without rows.
+
+    Raises
+    ------
+    ContractMismatchError
+        The contract was made for other definitions; told when the first part is asked for.
+    """
+    vectors = _Filling(contract, grid)
+    with closing(_computed(vectors, database, catalogue, progress, asked)) as computed:
+        for rows in computed:
+            yield vectors.rows(rows)
+
+
+class _Filling:
+    """The vectors of a grid's rows, put there pass by pass."""
+
+    def __init__(self, contract: FeatureContract, grid: pa.Table) -> None:
+        self.contract = contract
+        self.accounts, self.account = numbered_ids(grid["account_id"])
+        self.as_of = grid["as_of"].cast(pa.timestamp("s")).to_numpy().astype("datetime64[s]")
+        size, width = grid.num_rows, len(contract.columns)
+        self._values = np.empty((size, width), order="F")  # filled, and read, column by column
+        self._letters = np.empty((size, width), dtype=KNOWN.dtype, order="F")
+
+    def __len__(self) -> int:
+        return len(self.as_of)
+
+    def put(self, readings: Readings, rows: npt.NDArray[np.intp]) -> None:
+        """Put readings into some rows."""
+        first, last = int(rows[0]), int(rows[-1])
+        if last - first == len(rows) - 1 and (np.diff(rows) == 1).all():
+            assemble(readings, self.contract, self._values[first : last + 1], self._letters[first : last + 1])
+            return
+        shape = len(rows), self._values.shape[1]
+        part = np.empty(shape), np.empty(shape, dtype=KNOWN.dtype)
+        assemble(readings, self.contract, *part)
+        self._values[rows], self._letters[rows] = part
+
+    def rows(self, chosen: slice) -> Vectors:
+        """Return rows that are filled."""
+        account_ids = self._account_ids[self.account[chosen]]
+        unknown = as_text(self._letters[chosen])
+        return Vectors(self.contract, account_ids, self.as_of[chosen], self._values[chosen], unknown)
+
+    @cached_property
+    def _account_ids(self) -> npt.NDArray[np.object_]:
+        return np.array(self.accounts.to_pylist(), dtype=object)
+
+
+def _computed(
+    vectors: _Filling,
+    database: Database,
+    catalogue: Catalogue,
+    progress: Callable[[int, int], None] | None,
+    asked: Asked | None,
+) -> Generator[slice, None, None]:
+    """Fill vectors; yield which rows are filled, in order, and with all before them."""
+    refuse_other_definitions(vectors.contract, catalogue)
     asked = asked or Asked(database, catalogue.definitions)
-    accounts, account = numbered_ids(grid["account_id"])
-    as_of = grid["as_of"].cast(pa.timestamp("s")).to_numpy().astype("datetime64[s]")
-    size, width = grid.num_rows, len(contract.columns)
-    values = np.empty((size, width), order="F")  # filled, and read, column by column
-    letters = np.empty((size, width), dtype=KNOWN.dtype, order="F")
+    accounts, account, as_of = vectors.accounts, vectors.account, vectors.as_of
 
     def in_common(calendar: Calendar) -> Scope:
         with database.turn:
             return asked.everyone(calendar)
 
-    def read(part: _Part, lot: Lot, everyone: Future[Scope]) -> int:
+    def read(part: _Part, lot: Lot, everyone: Future[Scope]) -> npt.NDArray[np.intp]:
         own = lot.among(part.first, part.size)
         work = asked.work(part.calendar, own, part.account, part.place, everyone.result)
-        _put(work.readings(), contract, values, letters, part.rows)
-        return len(part.rows)
+        vectors.put(work.readings(), part.rows)
+        return part.rows
 
-    def under_way(pool: ThreadPoolExecutor) -> Iterator[list[Future[int]]]:
+    def under_way(pool: ThreadPoolExecutor) -> Iterator[list[Future[npt.NDArray[np.intp]]]]:
         """Have one lot fetched ahead of the passes."""
         for calendar, among in _calendars(as_of):
             lots = list(_lots(calendar, asked.sizes(len(accounts), len(among)), account, as_of, among))
@@ -175,19 +262,31 @@ def build_vectors(
                     fetched = pool.submit(asked.lot, accounts.slice(*following.accounts))
                 yield [pool.submit(read, part, rows, everyone) for part in lot.parts]
 
-    done = 0
+    filled, done, yielded = np.zeros(len(vectors), dtype=np.bool_), 0, 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             for passes in _one_late(under_way(pool)):
                 for read_part in as_completed(passes):
-                    done += read_part.result()
+                    rows = read_part.result()
+                    filled[rows] = True
+                    done += len(rows)
                     if progress is not None:
-                        progress(done, size)
-        except BaseException:
+                        progress(done, len(vectors))
+                    if further := _leading(filled[yielded:]):
+                        yield slice(yielded, yielded + further)
+                        yielded += further
+        except BaseException:  # GeneratorExit too: nobody asks for the rest
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    account_ids = np.array(accounts.to_pylist(), dtype=object)[account]
-    return Vectors(contract, account_ids, as_of, values, as_text(letters))
+
+
+def _leading(filled: npt.NDArray[np.bool_]) -> int:
+    """Return how many are filled before the first that is not.
+
+    >>> _leading(np.array([True, True, False, True])), _leading(np.array([True]))
+    (2, 1)
+    """
+    return len(filled) if filled.all() else int(filled.argmin())
 
 
 def refuse_other_definitions(contract: FeatureContract, catalogue: Catalogue) -> None:
@@ -225,9 +324,9 @@ def _calendars(as_of: npt.NDArray[np.datetime64]) -> Iterator[tuple[Calendar, np
             yield calendar, alike[(of_row >= first) & (of_row < first + MOST_DATES)]
 
 
-def _one_late(groups: Iterator[list[Future[int]]]) -> Iterator[list[Future[int]]]:
+def _one_late(groups: Iterator[list[Future[Result]]]) -> Iterator[list[Future[Result]]]:
     """Give each group when the next one is under way too."""
-    before: list[Future[int]] = []
+    before: list[Future[Result]] = []
     for group in groups:
         yield before
         before = group
@@ -277,19 +376,6 @@ def _lots(
                 parts.append(_Part(calendar, part - first, of_part, account[rows] - part, place, rows))
         if parts:
             yield _Lot((first, of_lot), parts)
-
-
-def _put(
-    readings: Readings, contract: FeatureContract, values: Floats, letters: Letters, rows: npt.NDArray[np.intp]
-) -> None:
-    """Put readings into some rows."""
-    first, last = int(rows[0]), int(rows[-1])
-    if last - first == len(rows) - 1 and (np.diff(rows) == 1).all():
-        assemble(readings, contract, values[first : last + 1], letters[first : last + 1])
-        return
-    part = np.empty((len(rows), values.shape[1])), np.empty((len(rows), values.shape[1]), dtype=KNOWN.dtype)
-    assemble(readings, contract, *part)
-    values[rows], letters[rows] = part
 
 
 def assemble(readings: Readings, contract: FeatureContract, values: Floats, letters: Letters) -> None:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import replace
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features import snapshots
+from features.cores import AT_ONCE
 from features.errors import ContractMismatchError, ReadingError, TableError
 from features.evidence import account_evidence
+from features.measures import engine
 from features.parquet import write_whole
 from features.snapshot_file import read_snapshots, vector_table, with_churned
 from features.snapshots import (
     accounts_in_force,
     build_vectors,
     recorded_codebooks,
+    vectors_in_order,
 )
 from features.sources import Database, load_sources, open_database
 from features.vectors import FeatureContract, Vectors, feature_contract
@@ -158,6 +166,147 @@ def test_progress_is_told_up_to_the_end(database: Database, contract: FeatureCon
     grid = accounts_in_force(database, catalogue, [AS_OF, dt.datetime(2025, 8, 1)])
     build_vectors(database, catalogue, contract, grid, lambda done, total: told.append((done, total)))
     assert told[-1] == (4, 4)
+
+
+# --- vectors in order -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every account read in a pass of its own."""
+    monkeypatch.setattr(engine, "PAIRS_A_PASS", 1)
+
+
+DATES = [AS_OF, dt.datetime(2025, 7, 1), dt.datetime(2025, 8, 1)]
+
+
+def grid_of(pairs: Sequence[tuple[str, dt.datetime]]) -> pa.Table:
+    accounts, moments = zip(*pairs, strict=True)
+    return pa.table({"account_id": pa.array(accounts), "as_of": pa.array(moments, pa.timestamp("s"))})
+
+
+BY_ACCOUNT = [(account, date) for account in "ABCDEF" for date in DATES]
+BY_DATE = [(account, date) for date in DATES for account in "ABCDEF"]
+SHUFFLED = random.Random(1).sample(BY_ACCOUNT, len(BY_ACCOUNT))
+TIMES_OF_DAY = [(account, AS_OF.replace(hour=hour)) for account in "ABCDEF" for hour in (0, 9, 13)]
+LONG = [(account, AS_OF + dt.timedelta(days)) for account in "AB" for days in range(70)]  # two calendars
+TWICE = [pair for pair in BY_ACCOUNT for _ in range(2)]
+ORDERS = {
+    "by account": BY_ACCOUNT,
+    "by date": BY_DATE,
+    "shuffled": SHUFFLED,
+    "several times of day": TIMES_OF_DAY,
+    "two calendars": LONG,
+    "each pair twice": TWICE,
+}
+
+
+@pytest.mark.usefixtures("many_passes")
+@pytest.mark.parametrize("pairs", ORDERS.values(), ids=ORDERS)
+def test_parts_are_the_grids_rows_in_order_and_all_of_them(
+    database: Database, contract: FeatureContract, pairs: list[tuple[str, dt.datetime]]
+) -> None:
+    grid, catalogue = grid_of(pairs), database.sources.catalogue
+    parts = list(vectors_in_order(database, catalogue, contract, grid))
+    whole = build_vectors(database, catalogue, contract, grid)
+    assert all(len(part) for part in parts)
+    assert [pair for part in parts for pair in zip(part.account_ids, part.as_of.tolist(), strict=True)] == pairs
+    assert list(zip(whole.account_ids, whole.as_of.tolist(), strict=True)) == pairs
+    assert np.array_equal(np.vstack([part.values for part in parts]), whole.values, equal_nan=True)
+    assert np.array_equal(np.vstack([part.unknown for part in parts]), whole.unknown)
+
+
+def test_of_a_grid_without_rows_there_is_no_part(database: Database, contract: FeatureContract) -> None:
+    catalogue, nothing = database.sources.catalogue, grid_of(BY_ACCOUNT).slice(0, 0)
+    assert list(vectors_in_order(database, catalogue, contract, nothing)) == []
+    assert len(build_vectors(database, catalogue, contract, nothing)) == 0
+
+
+def test_parts_under_another_contract_are_refused_when_asked_for(
+    database: Database, contract: FeatureContract
+) -> None:
+    parts = vectors_in_order(
+        database, database.sources.catalogue, replace(contract, definitions="0" * 16), grid_of(BY_ACCOUNT)
+    )
+    with pytest.raises(ContractMismatchError, match="Retrain"):
+        next(parts)
+
+
+@dataclass
+class Passes:
+    """The passes begun, by their first rows; all but that of the grid's first row wait until they may go on."""
+
+    begun: list[int] = field(default_factory=list)
+    may_go_on: threading.Event = field(default_factory=threading.Event)
+    fails: int | None = None
+
+    def begin(self, row: int) -> None:
+        self.begun.append(row)
+        if row == self.fails:
+            self.go_on_soon()
+            raise MemoryError("no room for this pass")
+        assert row == 0 or self.may_go_on.wait(60)
+
+    def go_on_soon(self) -> None:
+        threading.Timer(0.3, self.may_go_on.set).start()
+
+
+@pytest.fixture
+def passes(many_passes: None, monkeypatch: pytest.MonkeyPatch) -> Passes:
+    held, put = Passes(), snapshots._Filling.put
+
+    def held_up(vectors: snapshots._Filling, readings: engine.Readings, rows: npt.NDArray[np.intp]) -> None:
+        held.begin(int(rows[0]))
+        put(vectors, readings, rows)
+
+    monkeypatch.setattr(snapshots._Filling, "put", held_up)
+    return held
+
+
+def test_a_grid_by_account_comes_pass_by_pass_while_later_ones_are_not_finished(
+    database: Database, contract: FeatureContract, passes: Passes
+) -> None:
+    told: list[int] = []
+    catalogue = database.sources.catalogue
+    parts = vectors_in_order(
+        database, catalogue, contract, grid_of(BY_ACCOUNT), lambda done, _total: told.append(done)
+    )
+    assert next(parts).account_ids.tolist() == ["A"] * len(DATES)
+    assert told == [len(DATES)]
+    passes.may_go_on.set()
+    assert sum(map(len, parts)) == len(BY_ACCOUNT) - len(DATES)
+    assert told == list(range(len(DATES), len(BY_ACCOUNT) + 1, len(DATES)))
+
+
+HUNDRED = [(f"{number:03d}", AS_OF) for number in range(100)]
+
+
+def at_work() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+
+
+def test_closed_early_it_waits_for_the_passes_under_way_and_begins_no_other(
+    database: Database, contract: FeatureContract, passes: Passes
+) -> None:
+    before = at_work()
+    with closing(vectors_in_order(database, database.sources.catalogue, contract, grid_of(HUNDRED))) as parts:
+        assert next(parts).account_ids.tolist() == ["000"]
+        passes.go_on_soon()
+    assert passes.may_go_on.is_set()
+    assert len(passes.begun) <= 1 + AT_ONCE
+    assert at_work() == before
+
+
+@pytest.mark.parametrize("ask", [vectors_in_order, build_vectors], ids=["in order", "at once"])
+def test_an_error_in_a_pass_is_told_and_no_other_begins(
+    database: Database, contract: FeatureContract, passes: Passes, ask: Callable[..., Iterable[Vectors]]
+) -> None:
+    before = at_work()
+    passes.fails = 1
+    with pytest.raises(MemoryError, match="no room for this pass"):
+        list(ask(database, database.sources.catalogue, contract, grid_of(HUNDRED)))
+    assert len(passes.begun) <= 2 + AT_ONCE
+    assert at_work() == before
 
 
 def test_evidence_quotes_rows_known_then_newest_first_and_open_ones_only(database: Database) -> None:
