@@ -247,7 +247,9 @@ def fetch(
 
     def read() -> Fetched:
         # One by one: what was fetched takes as much memory as what is made of it.
-        read_rows = {table: table_rows(fetched.pop(table), wants[table].asked, coded[table].texts) for table in wants}
+        read_rows = {
+            table: table_rows(fetched.pop(table), want.asked, coded[table].texts) for table, want in wants.items()
+        }
         return Fetched(len(accounts), read_rows, wants, shared)
 
     return read

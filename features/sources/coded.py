@@ -8,7 +8,7 @@ everything else that is done to read them. Rows in codes are read by the same SQ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +21,7 @@ from features.errors import TableError
 from features.sources import sql
 from features.sources.contract import ColumnType
 from features.sources.delivery import Delivered
-from features.sources.dictionaries import Dictionary, ReadTexts, TooManyTextsError
+from features.sources.dictionaries import Dictionary, TooManyTextsError
 from features.sources.layout import ACCOUNT_IDS, PLACE, layout_of
 from features.sources.rows import NO_KEY, columns_there, read_texts
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 ROWS_WORTH_CODING = 1_000_000
 ROWS_A_TEXT = 2  # at least, for its code to be worth it
-ROWS_AT_ONCE = 1_500_000  # read, about
-_MOST_ROWS_TOGETHER = 3_000_000  # in one row group of a file, which is read at once
+ROWS_AT_ONCE = 1_500_000  # read from a file, at least
+MOST_ROWS_TOGETHER = 3_000_000  # in a row group of a file, which is read at once
 _ROWS_A_BATCH = 122_880  # as in DuckDB's own tables
 
 
@@ -56,107 +56,31 @@ def in_codes(session: Session, delivered: Delivered) -> Iterator[Delivered]:
     Raises
     ------
     NotInCodesError
-        When it begins, or after rows were read: whatever they are at fault in is found, and named, reading them as
-        they are.
+        When it begins, or after rows were read: whatever is at fault with them is found, and named, reading them
+        as they are.
     """
     import duckdb
 
-    relation = f"_codes of {delivered.table}"
+    raw = {name: delivered.raw_name[name] for name in columns_there(delivered)}
     paths = _paths(delivered)
-    with duckdb.connect(config={"threads": 1}) as reading_texts:  # of its own: the session's is at work
-        files = _Files(session, delivered, paths, reading_texts)
-        session.connection.register(relation, files.reader)
+    try:
+        schema = _schema(session, delivered, paths, list(raw.values()))
+        worth = _worth_coding(delivered, paths[0], schema)
+    except (pa.ArrowException, OSError):
+        raise NotInCodesError from None
+    relation = f"_codes of {delivered.table}"
+    with duckdb.connect(config={"threads": 1}) as texts_reader:  # of its own: the session's is at work
+        dictionaries = {name: _dictionary(session, delivered, name, texts_reader) for name in worth}
+        files = _Files(paths, schema, {raw[name]: dictionary for name, dictionary in dictionaries.items()})
+        session.connection.register(relation, files.rows())
         try:
-            yield replace(delivered, relation=sql.name(relation), codes=files.dictionaries)
+            yield replace(delivered, relation=sql.name(relation), codes=dictionaries)
         except (*session.errors, pa.ArrowException, OSError, TableError) as error:
             if files.failed or NO_KEY in str(error):
                 raise NotInCodesError from error
             raise
         finally:
             session.connection.unregister(relation)
-
-
-class _Files:
-    """Parquet files of one table, read in codes; `failed` says whether that has met something it cannot do."""
-
-    def __init__(
-        self, session: Session, delivered: Delivered, paths: Sequence[Path], reading_texts: DuckDBPyConnection
-    ) -> None:
-        self.failed = False
-        self._raw, self._paths = {name: delivered.raw_name[name] for name in columns_there(delivered)}, paths
-        try:
-            schema = self._schema(session, delivered)
-            coded = self._worth_coding(delivered, schema)
-        except (pa.ArrowException, OSError):
-            raise NotInCodesError from None
-        self.dictionaries = {
-            name: _dictionary(delivered, name, _texts_reader(delivered, name, reading_texts), session) for name in coded
-        }
-        self._by_raw = {self._raw[name]: dictionary for name, dictionary in self.dictionaries.items()}
-        as_codes = [pa.field(f.name, pa.int32()) if f.name in self._by_raw else f for f in schema]
-        self._read_as = pa.schema(as_codes)
-        self.reader = pa.RecordBatchReader.from_batches(self._read_as, self._batches())
-
-    def _schema(self, session: Session, delivered: Delivered) -> pa.Schema:
-        """Return the type of each column that is read, the same in all files, which DuckDB sees as its own reader's."""
-        import pyarrow.parquet as pq
-
-        wanted = list(self._raw.values())
-        schemas = [pq.read_schema(path) for path in self._paths]
-        if not all(set(wanted) <= set(schema.names) for schema in schemas):
-            raise NotInCodesError
-        schema, *others = [pa.schema([schema.field(raw).remove_metadata() for raw in wanted]) for schema in schemas]
-        types = session.types_of(schema)
-        if any(other != schema for other in others) or any(types[raw] != delivered.raw_types[raw] for raw in wanted):
-            raise NotInCodesError
-        return schema
-
-    def _worth_coding(self, delivered: Delivered, schema: pa.Schema) -> list[str]:
-        """Return the columns of text of which many rows say the same, as the first rows show."""
-        texts = [
-            name
-            for name, column in delivered.contract.columns.items()
-            if name in self._raw and name not in delivered.key and column.type is ColumnType.TEXT
-            if pa.types.is_string(schema.field(self._raw[name]).type)
-        ]
-        raw = [self._raw[name] for name in texts]
-        with _opened(self._paths[0], raw) as file:
-            first = file.read_row_group(0, raw) if file.num_row_groups else schema.empty_table()
-        worth = [name for name in texts if _often_said(first[self._raw[name]])]
-        if "account_id" not in worth:
-            raise NotInCodesError
-        return worth
-
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all rows; while some are looked at the next ones are read."""
-        pieces = self._pieces()
-        with ThreadPoolExecutor(1) as ahead:
-            try:
-                following = ahead.submit(next, pieces, None)
-                while (rows := following.result()) is not None:
-                    following = ahead.submit(next, pieces, None)
-                    yield from rows.to_batches(max_chunksize=_ROWS_A_BATCH)
-            except (pa.ArrowException, OSError, TooManyTextsError, NotInCodesError):
-                self.failed = True
-                raise
-
-    def _pieces(self) -> Iterator[pa.Table]:
-        """Yield what is read at once."""
-        for path in self._paths:
-            with _opened(path, list(self._by_raw)) as file:
-                for groups in _groups(file.metadata):
-                    yield self._coded(file.read_row_groups(groups, self._read_as.names))
-
-    def _coded(self, rows: pa.Table) -> pa.Table:
-        columns = {}
-        for field in self._read_as:
-            column = rows[field.name]
-            if field.name in self._by_raw:
-                column = self._by_raw[field.name].codes_of(column)
-            elif pa.types.is_string(field.type):
-                column.validate(full=True)  # nobody else asks whether its bytes are UTF-8
-            columns[field.name] = column
-        return pa.table(columns, schema=self._read_as)
 
 
 def _paths(delivered: Delivered) -> Sequence[Path]:
@@ -173,29 +97,127 @@ def _paths(delivered: Delivered) -> Sequence[Path]:
     return delivered.files
 
 
-def _dictionary(delivered: Delivered, name: str, read: ReadTexts, session: Session) -> Dictionary:
+def _schema(session: Session, delivered: Delivered, paths: Sequence[Path], wanted: Sequence[str]) -> pa.Schema:
+    """Return the types of the columns wanted: the same in all files, and those that DuckDB's own reader sees."""
+    import pyarrow.parquet as pq
+
+    schemas = []
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            schema, groups = file.schema_arrow, map(file.metadata.row_group, range(file.num_row_groups))
+            if any(one.num_rows > MOST_ROWS_TOGETHER for one in groups):
+                raise NotInCodesError
+            if any(schema.names.count(column) != 1 for column in wanted):
+                raise NotInCodesError
+        schemas.append(pa.schema([schema.field(column).remove_metadata() for column in wanted]))
+    types = session.types_of(schemas[0])
+    if any(schema != schemas[0] for schema in schemas):
+        raise NotInCodesError
+    if any(types[column] != delivered.raw_types[column] for column in wanted):
+        raise NotInCodesError
+    return schemas[0]
+
+
+def _worth_coding(delivered: Delivered, path: Path, schema: pa.Schema) -> list[str]:
+    """Return the columns of text of which many rows say the same, as the first rows show."""
+    texts = {
+        name: delivered.raw_name[name]
+        for name, column in delivered.contract.columns.items()
+        if column.type is ColumnType.TEXT and name in delivered.raw_name and name not in delivered.key
+        if pa.types.is_string(schema.field(delivered.raw_name[name]).type)
+    }
+    with _opened(path, list(texts.values())) as file:
+        if not file.num_row_groups:
+            raise NotInCodesError
+        first = file.read_row_group(0, list(texts.values()))
+    worth = [name for name, raw in texts.items() if _different(first[raw]) * ROWS_A_TEXT <= len(first)]
+    if "account_id" not in worth:
+        raise NotInCodesError
+    return worth
+
+
+def _different(column: pa.ChunkedArray) -> int:
+    return sum(len(chunk.dictionary) for chunk in column.unify_dictionaries().chunks[:1])
+
+
+def _dictionary(session: Session, delivered: Delivered, name: str, texts_reader: DuckDBPyConnection) -> Dictionary:
     """Return the dictionary of a column; an account's code is its place."""
-    if name == "account_id":
-        ids = session.connection.sql(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY {PLACE}").to_arrow_table()
-        return Dictionary(read, _one_array(ids["account_id"]), closed=True)
-    default = delivered.contract.columns[name].default
-    return Dictionary(read, None if default is None else pa.array([default], pa.string()))
-
-
-def _texts_reader(delivered: Delivered, name: str, connection: DuckDBPyConnection) -> ReadTexts:
-    """Return what reads texts of a column."""
-    select = read_texts(delivered, name, "_texts")
+    select, column = read_texts(delivered, name, "_texts"), delivered.contract.columns[name]
 
     def read(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
-        connection.register("_texts", pa.table({delivered.raw_name[name]: texts}))
-        found = connection.sql(select).to_arrow_table()
+        texts_reader.register("_texts", pa.table({delivered.raw_name[name]: texts}))
+        found = texts_reader.sql(select).to_arrow_table()
         return _one_array(found["text"]), _one_array(found["allowed"])
 
-    return read
+    def asked(known: str) -> pa.Array:
+        return _one_array(session.connection.sql(known).to_arrow_table()[0])
+
+    if name == "account_id":
+        return Dictionary(read, asked(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY {PLACE}"), closed=True)
+    return Dictionary(read, None if column.default is None else asked(f"SELECT {sql.default(column)}"))
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
+
+
+class _Files:
+    """Files whose rows are read once, some of their columns as codes.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    schema
+        The columns that are read.
+    dictionaries
+        Of those that are read as codes.
+
+    Attributes
+    ----------
+    failed
+        Whether something was met that cannot be read so.
+    """
+
+    def __init__(self, paths: Sequence[Path], schema: pa.Schema, dictionaries: Mapping[str, Dictionary]) -> None:
+        self.failed = False
+        self._paths, self._dictionaries = paths, dictionaries
+        code = pa.int32()
+        self._schema = pa.schema([pa.field(f.name, code) if f.name in dictionaries else f for f in schema])
+
+    def rows(self) -> pa.RecordBatchReader:
+        """Return what reads all rows."""
+        return pa.RecordBatchReader.from_batches(self._schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows; while some are looked at the next ones are read."""
+        pieces = self._pieces()
+        with ThreadPoolExecutor(1) as ahead:
+            try:
+                following = ahead.submit(next, pieces, None)
+                while (rows := following.result()) is not None:
+                    following = ahead.submit(next, pieces, None)
+                    yield from rows.to_batches(max_chunksize=_ROWS_A_BATCH)
+            except (pa.ArrowException, OSError, TooManyTextsError):
+                self.failed = True
+                raise
+
+    def _pieces(self) -> Iterator[pa.Table]:
+        for path in self._paths:
+            with _opened(path, list(self._dictionaries)) as file:
+                for groups in _groups(file.metadata):
+                    yield self._coded(file.read_row_groups(groups, self._schema.names))
+
+    def _coded(self, rows: pa.Table) -> pa.Table:
+        columns = {}
+        for field in self._schema:
+            column = rows[field.name]
+            if field.name in self._dictionaries:
+                column = self._dictionaries[field.name].codes_of(column)
+            elif pa.types.is_string(field.type):
+                column.validate(full=True)  # nobody else asks whether its bytes are UTF-8
+            columns[field.name] = column
+        return pa.table(columns, schema=self._schema)
 
 
 def _opened(path: Path, in_codes: Sequence[str]) -> pq.ParquetFile:
@@ -208,18 +230,8 @@ def _groups(file: pq.FileMetaData) -> Iterator[list[int]]:
     """Yield the numbers of the row groups that are read at once."""
     groups, rows = [], 0
     for number in range(file.num_row_groups):
-        size = file.row_group(number).num_rows
-        if size > _MOST_ROWS_TOGETHER:
-            raise NotInCodesError
         groups.append(number)
-        rows += size
-        if rows >= ROWS_AT_ONCE:
+        rows += file.row_group(number).num_rows
+        if rows >= ROWS_AT_ONCE or number == file.num_row_groups - 1:
             yield groups
             groups, rows = [], 0
-    if groups:
-        yield groups
-
-
-def _often_said(column: pa.ChunkedArray) -> bool:
-    texts = sum(len(chunk.dictionary) for chunk in column.unify_dictionaries().chunks[:1])
-    return texts * ROWS_A_TEXT <= len(column)

@@ -121,7 +121,7 @@ class Database:
         return engines.bound(self.engine, name, ibis.Schema.from_pyarrow(rows.schema))
 
     def in_codes(self, table: str) -> InCodes:
-        """Return a table's rows with texts as codes, as far as they are there; of a changed table there are none."""
+        """Return a table's rows, with codes where it has them; one of `tables` that was changed has none."""
         rows = self.tables[table]
         return self.coded.get(rows.op(), InCodes(rows, {}))
 

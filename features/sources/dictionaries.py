@@ -33,10 +33,10 @@ class Dictionary:
     """
 
     def __init__(self, read: ReadTexts, texts: pa.Array | None = None, *, closed: bool = False) -> None:
-        self.texts: pa.Array = pa.array([], pa.string()) if texts is None else texts
+        self.texts: pa.Array = pa.nulls(0, pa.string()) if texts is None else texts
         self._read, self._closed = read, closed
-        self._met: pa.Array = pa.array([], pa.string())  # as delivered
-        self._codes: pa.Array = pa.array([], pa.int32())  # of those
+        self._met: pa.Array = pa.nulls(0, pa.string())  # as delivered
+        self._codes: pa.Array = pa.nulls(0, pa.int32())  # of those
         self._texts_as_met = texts is None and not closed  # as nearly always: then none of them is looked up again
 
     @cached_property
@@ -50,7 +50,7 @@ class Dictionary:
         return place if place >= 0 else None
 
     def codes_of(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Return a column of the type ``dictionary<string>`` as codes, shape (n,) int32, null where nothing is said.
+        """Return a column of type ``dictionary<string>`` as codes: shape (n,), int32, null where nothing is said.
 
         Raises
         ------

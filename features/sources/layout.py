@@ -54,7 +54,7 @@ class Layout:
         return f"{self._stored(rows, codes)}{self._with_accounts('account_id')}{self._with_texts(TEXT)}"
 
     def packed_as_codes(self, rows: str) -> str:
-        """Return the select of what is stored of rows whose texts are codes, and whose ``account_id`` is a place."""
+        """Return the select of what is stored of rows whose texts are codes, ``account_id`` a place."""
         return replace(self, instead={**self.instead, PLACE: "account_id"})._stored(rows, {})
 
     def unpacked(self, stored: str) -> str:

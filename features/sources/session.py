@@ -223,7 +223,7 @@ class Session:
 
     def types_of(self, schema: pa.Schema) -> dict[str, str]:
         """Return DuckDB's names of the types of Arrow's columns."""
-        self.connection.register("_typed", schema.empty_table())
+        self.connection.register("_typed", pa.RecordBatchReader.from_batches(schema, []))
         types = {row[0]: row[1] for row in self.rows("DESCRIBE _typed")}
         self.connection.unregister("_typed")
         return types

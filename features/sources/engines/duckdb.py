@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from features.sources.config import Sources
+    from features.sources.dictionaries import Dictionary
     from features.sources.engines import RowsOfAccount
 
 _BYTES_A_SORTED_ROW = 1_300  # of the benchmark's: 1.5 million take under 2 GB

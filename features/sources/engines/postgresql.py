@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from features.sources.config import Connection, Sources
+    from features.sources.dictionaries import Dictionary
     from features.sources.engines import RowsOfAccount
 
 _REMARK = "Working tables of Keepsight; dropped when its session ends."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from features.sources.config import Connection, Sources
     from features.sources.delivery import Delivered
+    from features.sources.dictionaries import Dictionary
     from features.sources.engines import RowsOfAccount
 
 _SPARK_TYPES = {
