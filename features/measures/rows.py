@@ -186,7 +186,7 @@ def coded(column: pa.ChunkedArray) -> Texts:
 
 
 def _codes(column: pa.Array | pa.ChunkedArray) -> Ints:
-    codes: Ints = column.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes: Ints = column.fill_null(-1).to_numpy(zero_copy_only=False)
     return codes
 
 

@@ -35,17 +35,26 @@ def end_replaced_rows(workshop: Workshop, table: str, content: Sequence[str]) ->
 
 
 def _versions(rows: str, columns: Sequence[str], content: Sequence[str]) -> str:
-    """Return the select of the versions among some rows; `columns` are all but ``known_until``."""
+    """Return the select of the versions among some rows; `columns` are all but ``known_until``.
+
+    Only rows of one second are sorted by content.
+    """
     kept = ", ".join(columns)
     order = ", ".join(f"{column} DESC NULLS LAST" for column in content)
     same = " AND ".join(f"{column} IS NOT DISTINCT FROM lag({column}) OVER w" for column in content)
     return f"""
-        WITH _placed AS (
+        WITH _tied AS (
+            SELECT row_key, recorded_at FROM {rows} GROUP BY row_key, recorded_at HAVING count(*) > 1
+        ), _placed AS (
             SELECT {kept}, row_number() OVER (PARTITION BY row_key, recorded_at ORDER BY {order}) AS _place
-            FROM {rows}
+            FROM {rows} SEMI JOIN _tied USING (row_key, recorded_at)
+        ), _one_a_second AS (
+            SELECT {kept} FROM {rows} ANTI JOIN _tied USING (row_key, recorded_at)
+            UNION ALL
+            SELECT {kept} FROM _placed WHERE _place = 1
         ), _compared AS (
             SELECT {kept}, row_number() OVER w AS _version, {same} AS _repeats
-            FROM _placed WHERE _place = 1 WINDOW w AS (PARTITION BY row_key ORDER BY recorded_at)
+            FROM _one_a_second WINDOW w AS (PARTITION BY row_key ORDER BY recorded_at)
         ), _ended AS (
             SELECT {kept}, lead(recorded_at) OVER (PARTITION BY row_key ORDER BY recorded_at) AS _replaced_at
             FROM _compared WHERE _version = 1 OR NOT _repeats
