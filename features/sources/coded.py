@@ -8,15 +8,19 @@ everything else that is done to read them. Rows in codes are read by the same SQ
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from features.cores import AT_ONCE
 from features.errors import TableError
 from features.sources import sql
 from features.sources.contract import ColumnType
@@ -180,7 +184,7 @@ class _Files:
     """
 
     def __init__(self, paths: Sequence[Path], schema: pa.Schema, dictionaries: Mapping[str, Dictionary]) -> None:
-        self.failed = False
+        self.failed, self._turn = False, threading.Lock()
         self._paths, self._dictionaries = paths, dictionaries
         code = pa.int32()
         self._schema = pa.schema([pa.field(f.name, code) if f.name in dictionaries else f for f in schema])
@@ -192,21 +196,30 @@ class _Files:
     def _batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows; while some are looked at the next ones are read."""
         pieces = self._pieces()
-        with ThreadPoolExecutor(1) as ahead:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
-                following = ahead.submit(next, pieces, None)
-                while (rows := following.result()) is not None:
-                    following = ahead.submit(next, pieces, None)
+                ahead = deque(pool.submit(self._read, *piece) for piece in islice(pieces, AT_ONCE))
+                while ahead:
+                    rows = ahead.popleft().result()
+                    ahead.extend(pool.submit(self._read, *piece) for piece in islice(pieces, 1))
                     yield from rows.to_batches(max_chunksize=_ROWS_A_BATCH)
             except (pa.ArrowException, OSError, TooManyTextsError):
                 self.failed = True
                 raise
+            finally:
+                pool.shutdown(cancel_futures=True)
 
-    def _pieces(self) -> Iterator[pa.Table]:
+    def _pieces(self) -> Iterator[tuple[Path, list[int]]]:
+        """Yield what is read at once: row groups of a file."""
         for path in self._paths:
-            with _opened(path, list(self._dictionaries)) as file:
-                for groups in _groups(file.metadata):
-                    yield self._coded(file.read_row_groups(groups, self._schema.names))
+            with _opened(path) as file:
+                yield from ((path, groups) for groups in _groups(file.metadata))
+
+    def _read(self, path: Path, groups: list[int]) -> pa.Table:
+        with _opened(path, list(self._dictionaries)) as file:
+            rows = file.read_row_groups(groups, self._schema.names, use_threads=False)
+        with self._turn:
+            return self._coded(rows)
 
     def _coded(self, rows: pa.Table) -> pa.Table:
         columns = {}
@@ -220,10 +233,10 @@ class _Files:
         return pa.table(columns, schema=self._schema)
 
 
-def _opened(path: Path, in_codes: Sequence[str]) -> pq.ParquetFile:
+def _opened(path: Path, in_codes: Sequence[str] = ()) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path, read_dictionary=in_codes)
+    return pq.ParquetFile(path, read_dictionary=list(in_codes))
 
 
 def _groups(file: pq.FileMetaData) -> Iterator[list[int]]:

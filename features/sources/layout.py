@@ -116,8 +116,11 @@ def layout_of(delivered: Delivered) -> Layout:
         shown["account_id"], instead[PLACE] = "account_id", PLACE
     key = delivered.contract.key[0]
     if delivered.key == delivered.contract.key == (key,) and key not in shown and _is_text(columns[key]):
-        shown[key] = f"CASE WHEN {_NAMED} THEN row_key END"  # else the row's key is made of its content
-        instead[_NAMED] = f"{sql.name(key)} IS NOT NULL"
+        if delivered.codes:
+            shown[key] = "row_key"
+        else:
+            shown[key] = f"CASE WHEN {_NAMED} THEN row_key END"  # else the row's key is made of its content
+            instead[_NAMED] = f"{sql.name(key)} IS NOT NULL"
     texts = {name: sql.name(texts_of(delivered.table, name)) for name in delivered.codes if name not in shown}
     return Layout(shown, instead, placed, texts)
 
