@@ -456,3 +456,58 @@ def test_nothing_is_left_of_reading_that_was_given_up(company: Company, monkeypa
     assert (database.engine.codes("usage"), len(made)) == ({}, 1)
     assert [one for one in set(threading.enumerate()) - before if one.name.startswith("ThreadPoolExecutor")] == []
     assert made[0]() is None
+
+
+# --- not right yet ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", ['user_id = "account_id"', 'actor = "feature"', 'feature = "usage_id"'])
+def test_a_column_that_is_two_of_the_contract(company: Company, names: str) -> None:
+    columns = usage(feature=["person", " machine", "robot", None, "person"] * 2)
+    alike(wrote(company, columns).path("usage", USAGE, f"columns = {{ {names} }}"))
+
+
+@pytest.mark.parametrize(
+    "quantity",
+    [pa.array([Decimal("1.5")] * 10, pa.decimal256(50, 2)), pa.array(np.arange(10, dtype=np.float16))],
+    ids=["decimals of 50 digits", "floats of 16 bits"],
+)
+def test_types_that_duckdb_reads_of_files_alone(company: Company, quantity: pa.Array) -> None:
+    alike(one_file(company, usage(quantity=quantity)))
+
+
+def test_a_column_that_the_folders_name_is_theirs(company: Company) -> None:
+    (company.folder / "feature=theirs").mkdir()
+    alike(wrote(company, usage(), "feature=theirs/usage.parquet").path("usage", "feature=*/usage.parquet"))
+
+
+def test_files_of_another_folder_are_not_read(company_in: Callable[[str], Company]) -> None:
+    """To a pattern `acme[1]` is `acme1`."""
+    wrote(company_in("acme1"), usage(feature=["another's", "y"] * 5), "usage1.parquet")
+    alike(wrote(company_in("acme[1]"), usage(), "usage1.parquet").path("usage", "usage*.parquet"))
+
+
+@pytest.mark.parametrize("key", ["code", "text"])
+def test_a_key_of_the_name_of_what_stores_texts(company: Company, key: str) -> None:
+    own_table(company, key)
+    assert alike(company, "trainings") == {"topic"}
+
+
+LARGE = no_text(pa.large_string())
+
+
+@pytest.mark.parametrize("column", ["usage_id", "user_id"])
+@pytest.mark.parametrize("texts", [LARGE, no_text(pa.string()).dictionary_encode()], ids=["large", "categories"])
+def test_bytes_that_are_no_text_are_told_in_columns_without_codes(
+    company: Company, column: str, texts: pa.Array
+) -> None:
+    one_file(company, usage(**{column: texts}))
+    assert said(company, as_codes) == said(company, as_texts)
+
+
+@pytest.mark.parametrize("texts", [LARGE, no_text(pa.string()).dictionary_encode()], ids=["large", "categories"])
+def test_bytes_that_are_no_text_lie_in_no_files_of_columns_without_codes(
+    company: Company, texts: pa.Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_files(monkeypatch)
+    assert "is not valid UTF8" in said(one_file(company, usage(user_id=texts)), as_codes)
