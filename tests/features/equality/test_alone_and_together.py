@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from features.sources.dictionaries import Dictionary
 from features.sources.spool import Spool
 from tests.features.equality.answers import ONE_BY_ONE, WAYS, Tally, Written, differing, written
 from tests.features.equality.mutants import mutated
@@ -178,4 +180,26 @@ def test_files_that_are_read_by_half_are_told(tmp_path: Path, monkeypatch: pytes
     drawn = sample("everything connected", 200, seed=104, accounts=20, dates=10)
     tally = {ONE_BY_ONE: Tally("half of the rows")}
     in_files(written(drawn, tmp_path / "company"), tally)
+    assert len(tally[ONE_BY_ONE].differences) >= 5
+
+
+def test_codes_that_stand_for_other_texts_in_a_later_piece_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Dictionary.codes_of
+
+    def turned(self: Dictionary, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Once some texts have codes, the order of those is the other way round."""
+        met = len(self.texts)
+        codes = honest(self, column)
+        if self._closed or not met:
+            return codes
+        return pc.if_else(
+            pc.and_(pc.less(codes, met), pc.greater_equal(codes, 0)), pc.subtract(met - 1, codes), codes
+        )
+
+    monkeypatch.setattr(Dictionary, "codes_of", turned)
+    drawn = sample("everything connected", 200, seed=104, accounts=20, dates=10)
+    tally = {ONE_BY_ONE: Tally("codes of other texts")}
+    in_codes(written(drawn, tmp_path / "company", suffix=".parquet"), tally, in_files=False)
     assert len(tally[ONE_BY_ONE].differences) >= 5
