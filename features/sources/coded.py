@@ -25,7 +25,7 @@ from features.errors import TableError
 from features.sources import sql
 from features.sources.contract import ColumnType
 from features.sources.delivery import Delivered
-from features.sources.dictionaries import Dictionary, TooManyTextsError
+from features.sources.dictionaries import Dictionary
 from features.sources.layout import ACCOUNT_IDS, PLACE, layout_of
 from features.sources.rows import NO_KEY, columns_there, read_texts
 
@@ -39,7 +39,10 @@ ROWS_WORTH_CODING = 1_000_000
 ROWS_A_TEXT = 2  # at least, for its code to be worth it
 ROWS_AT_ONCE = 1_500_000  # read from a file, at least
 MOST_ROWS_TOGETHER = 3_000_000  # in a row group of a file, which is read at once
+_SHARE = 8  # of the memory allowed, for what is read ahead
 _ROWS_A_BATCH = 122_880  # as in DuckDB's own tables
+
+Piece = tuple[Path, list[int]]  # row groups of a file
 
 
 class NotInCodesError(Exception):
@@ -66,16 +69,17 @@ def in_codes(session: Session, delivered: Delivered) -> Iterator[Delivered]:
     import duckdb
 
     raw = {name: delivered.raw_name[name] for name in columns_there(delivered)}
-    paths = _paths(delivered)
+    paths, together = _paths(delivered), session.memory // (_SHARE * AT_ONCE)
     try:
         schema = _schema(session, delivered, paths, list(raw.values()))
+        pieces = [piece for path in paths for piece in _pieces(path, schema.names, together)]
         worth = _worth_coding(delivered, paths[0], schema)
-    except (pa.ArrowException, OSError):
+    except (*session.errors, pa.ArrowException, OSError):
         raise NotInCodesError from None
     relation = f"_codes of {delivered.table}"
     with duckdb.connect(config={"threads": 1}) as texts_reader:  # of its own: the session's is at work
         dictionaries = {name: _dictionary(session, delivered, name, texts_reader) for name in worth}
-        files = _Files(paths, schema, {raw[name]: dictionary for name, dictionary in dictionaries.items()})
+        files = _Files(pieces, schema, {raw[name]: dictionary for name, dictionary in dictionaries.items()})
         session.connection.register(relation, files.rows())
         try:
             yield replace(delivered, relation=sql.name(relation), codes=dictionaries)
@@ -96,6 +100,7 @@ def _paths(delivered: Delivered) -> Sequence[Path]:
         or len(delivered.key) != 1  # else a row's key is made of texts
         or not delivered.files
         or not all(path.suffix.lower() in (".parquet", ".pq") for path in delivered.files)
+        or any("=" in folder for path in delivered.files for folder in path.parts[:-1])  # which names a column
     ):
         raise NotInCodesError
     return delivered.files
@@ -105,21 +110,42 @@ def _schema(session: Session, delivered: Delivered, paths: Sequence[Path], wante
     """Return the types of the columns wanted: the same in all files, and those that DuckDB's own reader sees."""
     import pyarrow.parquet as pq
 
-    schemas = []
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            schema, groups = file.schema_arrow, map(file.metadata.row_group, range(file.num_row_groups))
-            if any(one.num_rows > MOST_ROWS_TOGETHER for one in groups):
-                raise NotInCodesError
-            if any(schema.names.count(column) != 1 for column in wanted):
-                raise NotInCodesError
-        schemas.append(pa.schema([schema.field(column).remove_metadata() for column in wanted]))
-    types = session.types_of(schemas[0])
-    if any(schema != schemas[0] for schema in schemas):
+    schemas = [pq.read_schema(path) for path in paths]
+    if any(schema.names.count(column) != 1 for schema in schemas for column in wanted):
+        raise NotInCodesError
+    first, *others = [
+        pa.schema([schema.field(column).remove_metadata() for column in wanted]) for schema in schemas
+    ]
+    types = session.types_of(first)
+    if any(other != first for other in others) or len(set(wanted)) < len(wanted):
         raise NotInCodesError
     if any(types[column] != delivered.raw_types[column] for column in wanted):
         raise NotInCodesError
-    return schemas[0]
+    return first
+
+
+def _pieces(path: Path, columns: Sequence[str], together: int) -> Iterator[Piece]:
+    """Yield the row groups of a file that are read at once: of so many bytes `together` at most."""
+    with _opened(path) as file:
+        groups: list[int] = []
+        rows = size = 0
+        for number, (own_rows, own_size) in enumerate(_sizes(file.metadata, columns)):
+            if own_rows > MOST_ROWS_TOGETHER or own_size > together:
+                raise NotInCodesError
+            if groups and (rows >= ROWS_AT_ONCE or size + own_size > together):
+                yield path, groups
+                groups, rows, size = [], 0, 0
+            groups, rows, size = [*groups, number], rows + own_rows, size + own_size
+        if groups:
+            yield path, groups
+
+
+def _sizes(file: pq.FileMetaData, columns: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the rows, and the bytes of some columns, of each row group."""
+    for group in map(file.row_group, range(file.num_row_groups)):
+        chunks = [group.column(number) for number in range(group.num_columns)]
+        read = [chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in columns]
+        yield group.num_rows, sum(read)
 
 
 def _worth_coding(delivered: Delivered, path: Path, schema: pa.Schema) -> list[str]:
@@ -128,14 +154,14 @@ def _worth_coding(delivered: Delivered, path: Path, schema: pa.Schema) -> list[s
         name: delivered.raw_name[name]
         for name, column in delivered.contract.columns.items()
         if column.type is ColumnType.TEXT and name in delivered.raw_name and name not in delivered.key
-        if pa.types.is_string(schema.field(delivered.raw_name[name]).type)
+        if schema.field(delivered.raw_name[name]).type in (pa.string(), pa.large_string())
     }
     with _opened(path, list(texts.values())) as file:
         if not file.num_row_groups:
             raise NotInCodesError
         first = file.read_row_group(0, list(texts.values()))
     worth = [name for name, raw in texts.items() if _different(first[raw]) * ROWS_A_TEXT <= len(first)]
-    if "account_id" not in worth:
+    if "account_id" not in worth or len(worth) == 1:
         raise NotInCodesError
     return worth
 
@@ -170,8 +196,8 @@ class _Files:
 
     Parameters
     ----------
-    paths
-        The files.
+    pieces
+        What is read at once.
     schema
         The columns that are read.
     dictionaries
@@ -183,9 +209,9 @@ class _Files:
         Whether something was met that cannot be read so.
     """
 
-    def __init__(self, paths: Sequence[Path], schema: pa.Schema, dictionaries: Mapping[str, Dictionary]) -> None:
+    def __init__(self, pieces: Sequence[Piece], schema: pa.Schema, dictionaries: Mapping[str, Dictionary]) -> None:
         self.failed, self._turn = False, threading.Lock()
-        self._paths, self._dictionaries = paths, dictionaries
+        self._pieces, self._dictionaries = pieces, dictionaries
         code = pa.int32()
         self._schema = pa.schema([pa.field(f.name, code) if f.name in dictionaries else f for f in schema])
 
@@ -195,7 +221,7 @@ class _Files:
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows; while some are looked at the next ones are read."""
-        pieces = self._pieces()
+        pieces = iter(self._pieces)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
                 ahead = deque(pool.submit(self._read, *piece) for piece in islice(pieces, AT_ONCE))
@@ -203,17 +229,11 @@ class _Files:
                     rows = ahead.popleft().result()
                     ahead.extend(pool.submit(self._read, *piece) for piece in islice(pieces, 1))
                     yield from rows.to_batches(max_chunksize=_ROWS_A_BATCH)
-            except (pa.ArrowException, OSError, TooManyTextsError):
+            except Exception:
                 self.failed = True
                 raise
             finally:
                 pool.shutdown(cancel_futures=True)
-
-    def _pieces(self) -> Iterator[tuple[Path, list[int]]]:
-        """Yield what is read at once: row groups of a file."""
-        for path in self._paths:
-            with _opened(path) as file:
-                yield from ((path, groups) for groups in _groups(file.metadata))
 
     def _read(self, path: Path, groups: list[int]) -> pa.Table:
         with _opened(path, list(self._dictionaries)) as file:
@@ -227,8 +247,8 @@ class _Files:
             column = rows[field.name]
             if field.name in self._dictionaries:
                 column = self._dictionaries[field.name].codes_of(column)
-            elif pa.types.is_string(field.type):
-                column.validate(full=True)  # nobody else asks whether its bytes are UTF-8
+            else:
+                column.validate(full=True)  # nobody else asks whether the bytes of a text are UTF-8
             columns[field.name] = column
         return pa.table(columns, schema=self._schema)
 
@@ -237,14 +257,3 @@ def _opened(path: Path, in_codes: Sequence[str] = ()) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(path, read_dictionary=list(in_codes))
-
-
-def _groups(file: pq.FileMetaData) -> Iterator[list[int]]:
-    """Yield the numbers of the row groups that are read at once."""
-    groups, rows = [], 0
-    for number in range(file.num_row_groups):
-        groups.append(number)
-        rows += file.row_group(number).num_rows
-        if rows >= ROWS_AT_ONCE or number == file.num_row_groups - 1:
-            yield groups
-            groups, rows = [], 0

@@ -203,7 +203,10 @@ def files_of(folder: Path, source: TableSource) -> list[Path]:
     if source.path is None:
         return []
     path = folder / source.path
-    return [path] if path.is_file() else sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    pattern = Path(_literal(folder.absolute())) / source.path
+    return (
+        [path] if path.is_file() else sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+    )
 
 
 def refuse_to_replace_tables(sources: Sources, out: Path) -> None:

@@ -62,7 +62,7 @@ class Dictionary:
         if not column.num_chunks:
             return pa.chunked_array([], pa.int32())
         column = column.unify_dictionaries()
-        of_text = self._codes_of(column.chunk(0).dictionary)
+        of_text = self._codes_of(column.chunk(0).dictionary.cast(pa.string()))
         return pa.chunked_array([of_text.take(chunk.indices) for chunk in column.chunks])
 
     def _codes_of(self, delivered: pa.Array) -> pa.Array:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ACCOUNT_IDS = "_account_ids"  # every account that the company ever delivered, with its place in order
 PLACE = "_place"  # of a row's account among all
-CODE, TEXT = "code", "text"  # the columns of a table of texts
+CODE, TEXT = "_code", "_text"  # the columns of a table of texts
 _NAMED = "_named"
 
 

@@ -141,6 +141,8 @@ class Session:
 
     Attributes
     ----------
+    memory
+        How many bytes it may hold.
     dictionaries
         Of each table that is stored the columns that are stored as codes.
     """
@@ -178,7 +180,7 @@ class Session:
         self._layouts: dict[str, Layout] = {}
         self._stored: dict[str, str] = {}
         self._spools: dict[str, Spool] = {}
-        self._memory = settings.memory_limit_bytes
+        self.memory = settings.memory_limit_bytes
         self._set()
         self.connection.execute(f"CREATE SCHEMA {RAW}")
 
@@ -224,9 +226,10 @@ class Session:
     def types_of(self, schema: pa.Schema) -> dict[str, str]:
         """Return DuckDB's names of the types of Arrow's columns."""
         self.connection.register("_typed", pa.RecordBatchReader.from_batches(schema, []))
-        types = {row[0]: row[1] for row in self.rows("DESCRIBE _typed")}
-        self.connection.unregister("_typed")
-        return types
+        try:
+            return {row[0]: row[1] for row in self.rows("DESCRIBE _typed")}
+        finally:
+            self.connection.unregister("_typed")
 
     def about(self, relation: str) -> int:
         """Return about how many rows there are, without reading them."""
@@ -259,7 +262,7 @@ class Session:
         if not layout.placed:
             rows = f"(SELECT * FROM {rows} AS kept WHERE {known})"
         packed = layout.packed_as_codes(rows) if delivered.codes else layout.packed(rows)
-        if layout.placed and size * BYTES_A_STORED_ROW >= self._memory:
+        if layout.placed and size * BYTES_A_STORED_ROW >= self.memory:
             self._spool(name, packed, size)
             stored = _files_of(name)
         else:
