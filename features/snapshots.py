@@ -166,7 +166,9 @@ def vectors_in_order(
 
     Parts are consecutive rows of `grid`, in its order, together all of them; each comes as soon as it and all
     before it are finished. A grid sorted by account comes pass by pass; in another order, at several times of
-    day, or on more than 62 dates, most of it may come at the end. Two lots at most are computed ahead of who asks.
+    day, or on more than 62 dates, most of it may come at the end. Two lots at most are computed ahead of who asks,
+    and a third is fetched. Time is gained, not memory: parts are views of one array of the whole grid, which is
+    there until the last one is let go.
 
     Close the generator before the database, where it may not have been asked for all, as after an error:
     ``with contextlib.closing(vectors_in_order(…)) as parts``. That waits for the passes under way.
@@ -218,7 +220,7 @@ class _Filling:
         self._values[rows], self._letters[rows] = part
 
     def rows(self, chosen: slice) -> Vectors:
-        """Return rows that are filled."""
+        """Return rows that are filled: values are views, not copies."""
         account_ids = self._account_ids[self.account[chosen]]
         unknown = as_text(self._letters[chosen])
         return Vectors(self.contract, account_ids, self.as_of[chosen], self._values[chosen], unknown)

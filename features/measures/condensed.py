@@ -224,6 +224,7 @@ class CondensedFrame:
 
     @cached_property
     def _by_account_and_kind(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """Each row's place, the places that occur, and the account and kind of each of those."""
         place = as_places([self._rows.account, self._kind])
         there, row = occurring(place, _size(place))
         return place, there, self._rows.account[row], self._kind[row]
@@ -233,10 +234,11 @@ class CondensedFrame:
         what = demand.of, demand.columns
         if what not in self._amounts_of:
             place, there, _, _ = self._by_account_and_kind
-            self._amounts_of[what] = self._added_up(demand, place, _size(place))[there]
+            self._amounts_of[what] = self._amounts_of_places(demand, place, _size(place))[there]
         return self._amounts_of[what]
 
-    def _added_up(self, demand: Demand, place: Ints, size: int) -> Floats:
+    def _amounts_of_places(self, demand: Demand, place: Ints, size: int) -> Floats:
+        """Return what the rows of each place come to."""
         if demand.of == "rows":
             return sums(place, None, size)
         if demand.of == "last":
@@ -249,7 +251,8 @@ class CondensedFrame:
 
     def _adds_up_exactly(self, column: str) -> bool:
         if column not in self._whole_amounts:
-            amounts, absent = self._rows.numbers[column], np.isnan(self._rows.numbers[column])
+            amounts = self._rows.numbers[column]
+            absent = np.isnan(amounts)
             amounts = np.where(absent, 0.0, amounts) if absent.any() else amounts
             self._whole_amounts[column] = amounts if adds_up_exactly(amounts) else None
         return self._whole_amounts[column] is not None
@@ -309,7 +312,10 @@ class CondensedFrame:
             which = found.place * np.int64(days)
             which += day
             combination, kind = self._pairs(which, found.size * days)
-            new, first_late = firsts(combination), np.searchsorted(self._kinds.tile, len(self._tiles))
+            new, first_late = (
+                firsts(combination),
+                np.searchsorted(self._kinds.tile, len(self._tiles)),
+            )  # in order of tiles
             alone = new & np.append(new[1:], True) & (kind < first_late)
             several = (~alone).nonzero()[0]
             account = account_of[combination // days]

@@ -76,12 +76,8 @@ def numbered_accounts(accounts: pa.Array) -> dict[str, pa.Array]:
     return {"account_id": accounts.cast(pa.string()), "a": pa.array(np.arange(len(accounts)), pa.int64())}
 
 
-def rows_of(queries: Queries, database: Database, table: str, accounts: str) -> ir.Table:
-    """Return a table's rows with their account's number ``a``, as Ibis sees them."""
-    return _with_numbers(queries, database.tables[table], accounts)
-
-
 def _with_numbers(queries: Queries, rows: ir.Table, accounts: str) -> ir.Table:
+    """Return a table's rows with their account's number ``a``, as Ibis sees them."""
     import ibis
 
     if "account_id" not in rows.columns:
@@ -234,9 +230,14 @@ def fetch(
     """
 
     def rows(table: str, asked: Asked) -> pa.Table:
-        stored, texts = coded[table].rows, coded[table].texts
-        asked = asked.in_codes(texts)
-        key = (CHOSEN, table, asked, *texts)
+        stored, dictionaries = coded[table].rows, coded[table].dictionaries
+        asked = asked.in_codes(dictionaries)
+        key = (
+            CHOSEN,
+            table,
+            asked,
+            *dictionaries,
+        )  # what is asked may name no column that is codes in one database alone
         return queries.fetch(key, lambda: selected(_with_numbers(queries, stored, CHOSEN), asked))
 
     coded = {table: database.in_codes(table) for table in wants}
@@ -248,7 +249,8 @@ def fetch(
     def read() -> Fetched:
         # One by one: what was fetched takes as much memory as what is made of it.
         read_rows = {
-            table: table_rows(fetched.pop(table), want.asked, coded[table].texts) for table, want in wants.items()
+            table: table_rows(fetched.pop(table), want.asked, coded[table].dictionaries)
+            for table, want in wants.items()
         }
         return Fetched(len(accounts), read_rows, wants, shared)
 

@@ -36,15 +36,17 @@ class Asked(Spec):
     filters: tuple[Filters, ...]
     ordered: bool
 
-    def in_codes(self, texts: Mapping[str, Dictionary]) -> Asked:
+    def in_codes(self, dictionaries: Mapping[str, Dictionary]) -> Asked:
         """Return what is to be fetched where some columns are codes of texts; a text without one is in no row."""
 
-        def coded(name: str, wanted: Allowed) -> Allowed:
-            if name not in texts or isinstance(wanted, Between):
+        def codes_of(name: str, wanted: Allowed) -> Allowed:
+            if name not in dictionaries or isinstance(wanted, Between):
                 return wanted
-            return tuple(code for text in wanted if (code := texts[name].code(str(text))) is not None)
+            return tuple(code for text in wanted if (code := dictionaries[name].code(str(text))) is not None)
 
-        filters = tuple(tuple({n: coded(n, w) for n, w in one.items()} for one in some) for some in self.filters)
+        filters = tuple(
+            tuple({n: codes_of(n, w) for n, w in one.items()} for one in some) for some in self.filters
+        )
         return replace(self, filters=filters)
 
 
@@ -107,7 +109,7 @@ def selected(rows: ir.Table, asked: Asked) -> ir.Table:
 class TableRows:
     """Rows of one table, before it is asked at which dates they count; attributes as in a :class:`RowFrame`."""
 
-    account: Ints
+    account: Ints  # int64, as among takes for granted
     moments: Mapping[str, Floats]  # those of MOMENTS that the table has
     matches: Mapping[str, npt.NDArray[np.bool_]]
     numbers: Mapping[str, Floats]
@@ -117,7 +119,9 @@ class TableRows:
     def among(self, first: int, size: int) -> TableRows:
         """Return the rows of so many accounts from the `first` on, which are numbered anew."""
         number = self.account - first
-        rows = (number.view(np.uint64) < size).nonzero()[0]  # without a sign, those before the first are great
+        rows = (number.view(np.uint64) < size).nonzero()[
+            0
+        ]  # as 64 bits without a sign those before the first are great
         return TableRows(
             number.take(rows),
             {name: values.take(rows) for name, values in self.moments.items()},
@@ -148,13 +152,13 @@ class TableRows:
         )
 
 
-def table_rows(fetched: pa.Table, asked: Asked, of_codes: Mapping[str, Dictionary] = _NO_CODES) -> TableRows:
-    """Return the rows that a query of :func:`selected` fetched; `of_codes`: what columns of codes stand for."""
+def table_rows(fetched: pa.Table, asked: Asked, dictionaries: Mapping[str, Dictionary] = _NO_CODES) -> TableRows:
+    """Return the rows that a query of :func:`selected` fetched; `dictionaries`: of columns of codes."""
     numbers, texts = {}, {}
     for place, name in enumerate(asked.columns):
         column = fetched[f"c{place}"]
-        if name in of_codes:
-            texts[name] = Texts(_codes(column), of_codes[name].values)
+        if name in dictionaries:
+            texts[name] = Texts(_codes(column), dictionaries[name].values)
         elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             texts[name] = coded(column)
         else:

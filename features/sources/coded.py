@@ -1,9 +1,8 @@
 """Large Parquet files, read with their texts as codes.
 
 Parquet keeps each text of a column once, and its rows as codes. pyarrow hands those out as they are; DuckDB makes
-texts of them, which are then stored, compared and fetched as texts: of ten million events that takes longer than
-everything else that is done to read them. Rows in codes are read by the same SQL as rows in texts
-(:mod:`features.sources.rows`), and each different text of a column once.
+texts of them, which are then stored, compared and fetched as texts. Rows in codes are read by the same SQL as rows
+in texts (:mod:`features.sources.rows`), and each different text of a column once.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
 
 ROWS_WORTH_CODING = 1_000_000
 ROWS_A_TEXT = 2  # at least, for its code to be worth it
-ROWS_AT_ONCE = 1_500_000  # read from a file, at least
+ROWS_AT_ONCE = 1_500_000  # enough to be read from a file at once; fewer where memory says so
 MOST_ROWS_TOGETHER = 3_000_000  # in a row group of a file, which is read at once
-_SHARE = 8  # of the memory allowed, for what is read ahead
+_SHARE = 8  # an eighth of the memory allowed is for what is read ahead
 _ROWS_A_BATCH = 122_880  # as in DuckDB's own tables
 
 Piece = tuple[Path, list[int]]  # row groups of a file
@@ -82,7 +81,7 @@ def in_codes(session: Session, delivered: Delivered) -> Iterator[Delivered]:
         files = _Files(pieces, schema, {raw[name]: dictionary for name, dictionary in dictionaries.items()})
         session.connection.register(relation, files.rows())
         try:
-            yield replace(delivered, relation=sql.name(relation), codes=dictionaries)
+            yield replace(delivered, relation=sql.name(relation), dictionaries=dictionaries)
         except (*session.errors, pa.ArrowException, OSError, TableError) as error:
             if files.failed or NO_KEY in str(error):
                 raise NotInCodesError from error
@@ -177,18 +176,16 @@ def _dictionary(session: Session, delivered: Delivered, name: str, texts_reader:
     def read(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
         texts_reader.register("_texts", pa.table({delivered.raw_name[name]: texts}))
         found = texts_reader.sql(select).to_arrow_table()
-        return _one_array(found["text"]), _one_array(found["allowed"])
+        return found["text"].combine_chunks(), found["allowed"].combine_chunks()
 
-    def asked(known: str) -> pa.Array:
-        return _one_array(session.connection.sql(known).to_arrow_table()[0])
+    def first_column(query: str) -> pa.Array:
+        return session.connection.sql(query).to_arrow_table()[0].combine_chunks()
 
     if name == "account_id":
-        return Dictionary(read, asked(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY {PLACE}"), closed=True)
-    return Dictionary(read, None if column.default is None else asked(f"SELECT {sql.default(column)}"))
-
-
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
+        return Dictionary(
+            read, first_column(f"SELECT account_id FROM {ACCOUNT_IDS} ORDER BY {PLACE}"), closed=True
+        )
+    return Dictionary(read, None if column.default is None else first_column(f"SELECT {sql.default(column)}"))
 
 
 class _Files:
@@ -253,7 +250,7 @@ class _Files:
         return pa.table(columns, schema=self._schema)
 
 
-def _opened(path: Path, in_codes: Sequence[str] = ()) -> pq.ParquetFile:
+def _opened(path: Path, as_codes: Sequence[str] = ()) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path, read_dictionary=list(in_codes))
+    return pq.ParquetFile(path, read_dictionary=list(as_codes))

@@ -58,13 +58,13 @@ class InCodes:
     Attributes
     ----------
     rows
-        As in :attr:`Database.tables`, except that the columns of `texts` are whole numbers.
-    texts
+        As in :attr:`Database.tables`, except that the columns of `dictionaries` are whole numbers.
+    dictionaries
         Of each such column what the numbers stand for.
     """
 
     rows: ir.Table
-    texts: Mapping[str, Dictionary]
+    dictionaries: Mapping[str, Dictionary]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class Database:
     sizes
         About how many rows each connected table has: of all accounts, before repetitions are dropped.
     coded
-        Tables (as in `tables`) that are also there with texts as codes.
+        By the Ibis relation of a table in `tables`: its rows with texts as codes. So a table that was changed, as
+        training blanks columns, has none.
     turn
         Held by whoever asks the engine: it answers one at a time.
     """
@@ -180,7 +181,11 @@ def open_database(sources: Sources, *, truncated_at: dt.datetime | None = None) 
             untimed(sources.config, delivered),
             MappingProxyType({table: frozenset(one.raw_name) for table, one in delivered.items()}),
             MappingProxyType(sizes),
-            {table.op(): _in_codes(engine, name, table) for name, table in tables.items() if engine.codes(name)},
+            {
+                table.op(): _in_codes(engine, name, table)
+                for name, table in tables.items()
+                if engine.dictionaries(name)
+            },
         )
     except engine.workshop.errors as error:
         engine.close()
@@ -204,9 +209,9 @@ def table_schema(contract: TableContract) -> ibis.Schema:
 def _in_codes(engine: Engine, name: str, table: ir.Table) -> InCodes:
     import ibis
 
-    texts = engine.codes(name)
-    schema = ibis.schema({**table.schema(), **dict.fromkeys(texts, "int32")})
-    return InCodes(engines.bound(engine, name_in_codes(name), schema), texts)
+    dictionaries = engine.dictionaries(name)
+    schema = ibis.schema({**table.schema(), **dict.fromkeys(dictionaries, "int32")})
+    return InCodes(engines.bound(engine, name_in_codes(name), schema), dictionaries)
 
 
 def _coverage_schema() -> ibis.Schema:
@@ -319,7 +324,7 @@ def _store(workshop: Workshop, one: Delivered, truncated_at: dt.datetime | None)
     def store(read: Delivered) -> None:
         workshop.store_known(read, workshop.by_row(read, kept_rows(read, truncated_at)), of_known_account(read))
 
-    if isinstance(workshop, Session) and workshop.codes:
+    if isinstance(workshop, Session) and workshop.stores_codes:  # PostgreSQL and Spark take texts
         with suppress(NotInCodesError), in_codes(workshop, one) as coded:
             store(coded)
             return

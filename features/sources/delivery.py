@@ -53,7 +53,7 @@ class Delivered:
         About how many rows there are, told without reading them.
     files
         Where they lie; none for a query.
-    codes
+    dictionaries
         The columns of the contract that the relation has as codes of texts, each with its dictionary
         (:mod:`features.sources.coded`).
     """
@@ -66,7 +66,7 @@ class Delivered:
     raw_name: Mapping[str, str]
     size: int
     files: tuple[Path, ...] = ()
-    codes: Mapping[str, Dictionary] = field(default_factory=dict)
+    dictionaries: Mapping[str, Dictionary] = field(default_factory=dict)
 
     @property
     def dated(self) -> bool:

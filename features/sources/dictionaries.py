@@ -20,7 +20,7 @@ class TooManyTextsError(Exception):
 
 
 class Dictionary:
-    """The texts of a column, in the order in which they were met.
+    """The texts of a column: those at hand first, then in the order in which they were met.
 
     Parameters
     ----------
@@ -50,7 +50,9 @@ class Dictionary:
         return place if place >= 0 else None
 
     def codes_of(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Return a column of type ``dictionary<string>`` as codes: shape (n,), int32, null where nothing is said.
+        """Return a column of dictionaries of texts as codes: shape (n,), int32.
+
+        Null where nothing is said, or nothing that a closed dictionary has; REFUSED where it is not allowed.
 
         Raises
         ------

@@ -106,7 +106,8 @@ def texts_of(table: str, column: str) -> str:
 def layout_of(delivered: Delivered) -> Layout:
     """Return how a delivered table's normalised rows are stored.
 
-    Left out is a column that is not delivered, the text that is the row's key, and the account's id.
+    Left out is a column that is not delivered, the text that is the row's key, and the account's id. Texts that
+    were read as codes are stored as codes.
     """
     columns, there = delivered.contract.columns, delivered.raw_name
     shown = {name: sql.default(column) for name, column in columns.items() if name not in there}
@@ -116,12 +117,14 @@ def layout_of(delivered: Delivered) -> Layout:
         shown["account_id"], instead[PLACE] = "account_id", PLACE
     key = delivered.contract.key[0]
     if delivered.key == delivered.contract.key == (key,) and key not in shown and _is_text(columns[key]):
-        if delivered.codes:
-            shown[key] = "row_key"
+        if delivered.dictionaries:
+            shown[key] = "row_key"  # a row without a key is not read in codes
         else:
             shown[key] = f"CASE WHEN {_NAMED} THEN row_key END"  # else the row's key is made of its content
             instead[_NAMED] = f"{sql.name(key)} IS NOT NULL"
-    texts = {name: sql.name(texts_of(delivered.table, name)) for name in delivered.codes if name not in shown}
+    texts = {
+        name: sql.name(texts_of(delivered.table, name)) for name in delivered.dictionaries if name not in shown
+    }
     return Layout(shown, instead, placed, texts)
 
 

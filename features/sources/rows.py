@@ -12,7 +12,7 @@ from features.sources.delivery import Delivered
 from features.sources.dictionaries import REFUSED
 from features.sources.layout import ACCOUNT_IDS
 
-NO_KEY = "A row has no key."  # said where a key cannot be made of texts
+NO_KEY = "A row has no key."  # said of rows in codes, of which no key can be made
 _RECORDED = ColumnContract(type=ColumnType.TIME)
 
 
@@ -44,7 +44,7 @@ def read_texts(delivered: Delivered, name: str, relation: str) -> str:
 
 
 def _read(delivered: Delivered, name: str, column: ColumnContract) -> str:
-    if name in delivered.codes:  # read when the code was given
+    if name in delivered.dictionaries:  # read when the code was given
         return raw(name)
     value = sql.read(raw(name), raw_type(delivered, name), column.type)
     if column.type is ColumnType.TEXT and _from_csv(delivered):
@@ -115,7 +115,7 @@ def as_the_contract_says(delivered: Delivered) -> str:
 
 def _allowed(delivered: Delivered, name: str, column: ColumnContract) -> str | None:
     value, allowed = sql.name(name), sql.allowed(sql.name(name), column)
-    return f"{value} <> {REFUSED}" if allowed and name in delivered.codes else allowed
+    return f"{value} <> {REFUSED}" if allowed and name in delivered.dictionaries else allowed
 
 
 def of_known_account(delivered: Delivered) -> str:
@@ -177,8 +177,8 @@ def _value(delivered: Delivered, name: str, column: ColumnContract) -> str:
     if column.default is None:
         return sql.name(name)
     default = sql.default(column)
-    if name in delivered.codes:
-        default = str(delivered.codes[name].code(str(column.default)))
+    if name in delivered.dictionaries:
+        default = str(delivered.dictionaries[name].code(str(column.default)))
     return f"coalesce({sql.name(name)}, {default})"
 
 
@@ -201,9 +201,9 @@ def _row_key(delivered: Delivered) -> str:
             return by_content
         case (column,) if delivered.contract.key == (column,):
             key = f"CAST({sql.name(column)} AS VARCHAR)"
-            if delivered.contract.columns[column].required:
-                return key
-            return f"coalesce({key}, {f'error({sql.text(NO_KEY)})' if delivered.codes else by_content})"
+            required = delivered.contract.columns[column].required
+            without = f"error({sql.text(NO_KEY)})" if delivered.dictionaries else by_content
+            return key if required else f"coalesce({key}, {without})"
         case columns:
             # Doubling the slash within values keeps ("a /", "b") and ("a", "/ b") apart.
             parts = [f"coalesce(replace(CAST({sql.name(c)} AS VARCHAR), '/', '//'), '')" for c in columns]

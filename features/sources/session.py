@@ -136,7 +136,7 @@ class Session:
         Where the company's queries run; None: here.
     settings
         What it may hold in memory, before it writes to its temporary folder.
-    codes
+    stores_codes
         Whether texts of large tables may be stored as codes.
 
     Attributes
@@ -144,15 +144,15 @@ class Session:
     memory
         How many bytes it may hold.
     dictionaries
-        Of each table that is stored the columns that are stored as codes.
+        Of each table that is stored, the columns that are stored as codes, each with its dictionary.
     """
 
     def __init__(
-        self, folder: Path, settings: Connection, remote: Remote | None = None, *, codes: bool = False
+        self, folder: Path, settings: Connection, remote: Remote | None = None, *, stores_codes: bool = False
     ) -> None:
         import duckdb
 
-        self.remote, self.codes = remote, codes
+        self.remote, self.stores_codes = remote, stores_codes
         self.dictionaries: dict[str, Mapping[str, Dictionary]] = {}
         _remove_what_the_dead_left()
         self._temporary = tempfile.TemporaryDirectory(prefix=_PREFIX)
@@ -261,14 +261,14 @@ class Session:
         name, size, layout = delivered.table, delivered.size, layout_of(delivered).also(HASH, HASH_OF_KEY)
         if not layout.placed:
             rows = f"(SELECT * FROM {rows} AS kept WHERE {known})"
-        packed = layout.packed_as_codes(rows) if delivered.codes else layout.packed(rows)
+        packed = layout.packed_as_codes(rows) if delivered.dictionaries else layout.packed(rows)
         if layout.placed and size * BYTES_A_STORED_ROW >= self.memory:
             self._spool(name, packed, size)
             stored = _files_of(name)
         else:
             stored = sql.name(f"_stored_{name}")
             self.connection.execute(f"CREATE TABLE {stored} AS {packed}")
-        self.dictionaries[name] = {column: delivered.codes[column] for column in layout.texts}
+        self.dictionaries[name] = {column: delivered.dictionaries[column] for column in layout.texts}
         for column, dictionary in self.dictionaries[name].items():
             codes = pa.array(range(len(dictionary.texts)), pa.int32())
             self.put(texts_of(name, column), pa.table({CODE: codes, TEXT: dictionary.texts}))
@@ -295,7 +295,7 @@ class Session:
         files = Spool(folder, [row[0] for row in accounts], batches.schema, size)
         try:
             with contextlib.ExitStack() as undo:
-                undo.callback(shutil.rmtree, folder, ignore_errors=True)
+                undo.callback(shutil.rmtree, folder, ignore_errors=True)  # the rows may be read again, as texts
                 files.fill(batches)
                 undo.pop_all()
         except OSError as error:

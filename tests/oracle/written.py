@@ -39,9 +39,9 @@ def write_company(company: Company, folder: Path, connection: str = "", suffix: 
         there = [column for column in columns if f"{table}.{column}" not in company.lacking]
         file = folder / f"{table}{suffix}"
         if suffix == ".csv":
-            _write(file, there, rows)
+            _write_csv(file, there, rows)
         else:
-            pq.write_table(_typed(table, there, rows), file, row_group_size=100)
+            pq.write_table(_as_arrow(table, there, rows), file, row_group_size=100)
         lines += [f"[tables.{table}]", f'path = "{file.name}"', "never_rewritten = true"]
         if table in company.begins:
             lines.append(f"begins = {company.begins[table].isoformat()}")
@@ -51,14 +51,14 @@ def write_company(company: Company, folder: Path, connection: str = "", suffix: 
     return path
 
 
-def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows([[_text(row.get(column)) for column in columns] for row in rows])
 
 
-def _typed(table: str, columns: Sequence[str], rows: Sequence[Row]) -> pa.Table:
+def _as_arrow(table: str, columns: Sequence[str], rows: Sequence[Row]) -> pa.Table:
     """As a warehouse writes it: each column of its type; times of which some are dates are text."""
     contract = CONTRACT[table]["columns"]
     found = {}

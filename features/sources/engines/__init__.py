@@ -62,7 +62,7 @@ class Engine(Protocol):
             Those with an ``account_id``, which they are asked by.
         """
 
-    def codes(self, table: str) -> Mapping[str, Dictionary]:
+    def dictionaries(self, table: str) -> Mapping[str, Dictionary]:
         """Return the columns of a table that it also has as codes of texts (``name_in_codes``); else none."""
 
     def among(self, first: str, last: str) -> AbstractContextManager[None]:

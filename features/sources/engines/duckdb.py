@@ -31,7 +31,7 @@ class DuckDB:
     dialect = "duckdb"
 
     def __init__(self, sources: Sources) -> None:
-        self.files = self.workshop = Session(sources.folder, sources.config.connection, codes=True)
+        self.files = self.workshop = Session(sources.folder, sources.config.connection, stores_codes=True)
         self._memory = sources.config.connection.memory_limit_bytes
         self._prepared = 0
         self._cursors: list[duckdb.DuckDBPyConnection] = []
@@ -51,7 +51,7 @@ class DuckDB:
         """Leave the tables where they are."""
         self.files.read_all_accounts()
 
-    def codes(self, table: str) -> Mapping[str, Dictionary]:
+    def dictionaries(self, table: str) -> Mapping[str, Dictionary]:
         """Return the columns of a table that it also has as codes of texts."""
         return self.files.dictionaries.get(table, {})
 

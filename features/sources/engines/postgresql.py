@@ -212,7 +212,7 @@ class PostgreSQL:
             for part in parts:
                 copy.write(part)
 
-    def codes(self, table: str) -> Mapping[str, Dictionary]:  # noqa: ARG002 - as on every engine
+    def dictionaries(self, table: str) -> Mapping[str, Dictionary]:  # noqa: ARG002 - as on every engine
         """Return nothing: it has all texts as texts."""
         return {}
 

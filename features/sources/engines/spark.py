@@ -232,7 +232,7 @@ class Spark:
     def settle(self, tables: Sequence[str], by_account: Sequence[str]) -> None:
         """Leave the tables where they are."""
 
-    def codes(self, table: str) -> Mapping[str, Dictionary]:  # noqa: ARG002 - as on every engine
+    def dictionaries(self, table: str) -> Mapping[str, Dictionary]:  # noqa: ARG002 - as on every engine
         """Return nothing: it has all texts as texts."""
         return {}
 

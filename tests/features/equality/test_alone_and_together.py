@@ -59,7 +59,7 @@ def test_tables_in_files_give_the_vectors_of_tables_in_memory(drawn: dict[str, i
 def test_texts_read_as_codes_give_the_vectors_of_texts(drawn: dict[str, int], tmp_path: Path) -> None:
     tallies = {way: Tally(f"in codes = in texts, {way}") for way in WAYS}
     for place, one in enumerate(samples(**drawn)):
-        in_codes(written(one, tmp_path / str(place), suffix=".parquet"), tallies, in_files=place % 2 == 1)
+        in_codes(written(one, tmp_path / str(place), suffix=".parquet"), tallies, laid_out=place % 2 == 1)
     for tally in tallies.values():
         tally.tell()
         assert tally.differences == []
@@ -120,6 +120,7 @@ def in_files(one: Written, tallies: dict[str, Tally]) -> None:
 
 
 def lay_out_in_files(patch: pytest.MonkeyPatch) -> None:
+    """Have every table lie in files, of few rows each."""
     patch.setattr("features.sources.session.BYTES_A_STORED_ROW", 10**12)
     patch.setattr("features.sources.spool.ROWS_A_RANGE", 100)
     patch.setattr("features.sources.spool.ROWS_A_BATCH", 50)
@@ -128,7 +129,7 @@ def lay_out_in_files(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("features.measures.engine.BYTES_A_ROW_FETCHED", 10**7)
 
 
-def in_codes(one: Written, tallies: dict[str, Tally], *, in_files: bool) -> None:
+def in_codes(one: Written, tallies: dict[str, Tally], *, laid_out: bool) -> None:
     """As a company of millions of events in Parquet files is read, in memory or laid out in files."""
     with one.database as database:
         assert not database.coded
@@ -137,10 +138,10 @@ def in_codes(one: Written, tallies: dict[str, Tally], *, in_files: bool) -> None
         patch.setattr("features.sources.coded.ROWS_WORTH_CODING", 1)
         patch.setattr("features.sources.coded.ROWS_A_TEXT", 0)
         patch.setattr("features.sources.coded.ROWS_AT_ONCE", 200)
-        if in_files:
+        if laid_out:
             lay_out_in_files(patch)
         with one.database as database:
-            assert database.in_codes("usage").texts
+            assert database.in_codes("usage").dictionaries
             for way, tally in tallies.items():
                 ours = one.vectors(database, one.sample.pairs, way)
                 tally.add(ours, differing(ours, in_texts[way]))
@@ -201,5 +202,5 @@ def test_codes_that_stand_for_other_texts_in_a_later_piece_are_told(
     monkeypatch.setattr(Dictionary, "codes_of", turned)
     drawn = sample("everything connected", 200, seed=104, accounts=20, dates=10)
     tally = {ONE_BY_ONE: Tally("codes of other texts")}
-    in_codes(written(drawn, tmp_path / "company", suffix=".parquet"), tally, in_files=False)
+    in_codes(written(drawn, tmp_path / "company", suffix=".parquet"), tally, laid_out=False)
     assert len(tally[ONE_BY_ONE].differences) >= 5

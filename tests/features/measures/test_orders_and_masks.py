@@ -9,6 +9,7 @@ import pytest
 
 from features.measures.calendar import SECONDS_A_DAY, Calendar
 from features.measures.coverage import Coverage, spans
+from features.measures.frames import Texts
 from features.measures.groups import (
     FEW,
     dense,
@@ -22,6 +23,7 @@ from features.measures.groups import (
     smallest,
     stable_order,
 )
+from features.measures.rows import TableRows
 
 MANY = 5 * FEW
 DATES = [dt.datetime(2023 + month // 12, month % 12 + 1, 1, 13, 30) for month in range(24)]
@@ -146,3 +148,12 @@ def test_many_pairs_are_covered_as_each_alone(rng: np.random.Generator) -> None:
         assert chr(together[pair]) == ("." if not missing else "h" if too_short else "d")
         alone = Coverage(1, {"usage": (begins[[pair]], ends[[pair]])})
         assert alone.status("usage", float(start[pair]), float(end[pair])) == together[pair]
+
+
+def test_accounts_before_the_first_and_after_the_last_are_left_out() -> None:
+    account = np.array([0, 5, 2, 3, 4, 2])
+    rows = TableRows(account, {"known_from": account * 10.0}, {}, {}, {"role": Texts(account, ("",) * 6)}, account)
+    among = rows.among(2, 2)
+    assert among.account.tolist() == [0, 1, 0]
+    assert among.moments["known_from"].tolist() == [20.0, 30.0, 20.0]
+    assert among.texts["role"].codes.tolist() == among.key_rank.tolist() == [2, 3, 2]
