@@ -261,13 +261,14 @@ def _fill(
     largest, *others = [one for one in by_size if one.table != "feeds"]
     finishing: dict[str, Future[_Finished]] = {}
     said_since: Mapping[str, dt.datetime] | None = None
-    with _Workers(workshop) as workers:
+    with ThreadPoolExecutor(1) as loader, _Workers(workshop) as workers:
         reading = workers.submit(_store, largest, truncated_at)  # by every core; what then follows takes one
         if "feeds" in delivered:  # before the others, of which nothing need be taken that they say
             finishing["feeds"] = workers.submit(_make, delivered["feeds"], truncated_at, {})
             finishing["feeds"].result()
             said_since = workers.submit(feeds.said_since).result()
-        meanwhile()
+        # Not here: Ctrl-C interrupts this thread, and where it is importing others may wait for its lock for ever.
+        loader.submit(meanwhile).result()
         reading.result()
         finishing[largest.table] = workers.submit(_finish, largest, said_since or {})
         for one in others:
