@@ -256,12 +256,12 @@ def _fill(
 
     `meanwhile` is called while the largest table is read.
     """
-    name_accounts(workshop, delivered["accounts"])
     by_size = sorted(delivered.values(), key=lambda one: one.size, reverse=True)
     largest, *others = [one for one in by_size if one.table != "feeds"]
     finishing: dict[str, Future[_Finished]] = {}
     said_since: Mapping[str, dt.datetime] | None = None
     with ThreadPoolExecutor(1) as loader, _Workers(workshop) as workers:
+        workers.submit(name_accounts, delivered["accounts"]).result()
         reading = workers.submit(_store, largest, truncated_at)  # by every core; what then follows takes one
         if "feeds" in delivered:  # before the others, of which nothing need be taken that they say
             finishing["feeds"] = workers.submit(_make, delivered["feeds"], truncated_at, {})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import Any
 
 import pytest
 
 from features.errors import TableError
 from features.sources import Database
+from features.sources import database as database_module
+from features.sources.engines.duckdb import DuckDB
+from features.sources.session import Session
 from tests.features.sources.company import Company, at, rows, rows_known
 
 USAGE = "usage_id,account_id,occurred_at,recorded_at\n"
@@ -161,3 +165,22 @@ def test_tables_are_read_by_one_core_as_by_two(
         assert database.sizes["usage"] == 30_000
         assert database.connection.to_pyarrow(database.tables["usage"].count()).as_py() == 30_000
         database.close()
+
+
+@pytest.mark.parametrize(
+    "owner, name", [(Session, "store_known"), (DuckDB, "load"), (database_module, "name_accounts")]
+)
+def test_long_work_is_done_where_no_interrupt_ends_it_half_way(
+    company: Company, owner: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C reaches the main thread: of a query it makes another error, of an import a lock that is never freed."""
+    honest, threads = getattr(owner, name), set()
+
+    def noted(*given: Any) -> Any:
+        threads.add(threading.current_thread())
+        return honest(*given)
+
+    monkeypatch.setattr(owner, name, noted)
+    company.csv("usage", USAGE + "1,a1,2025-01-05 10:00,2025-01-05 10:00\n").open()
+    assert threads
+    assert threading.main_thread() not in threads
