@@ -168,12 +168,12 @@ def test_tables_are_read_by_one_core_as_by_two(
 
 
 @pytest.mark.parametrize(
-    "owner, name", [(Session, "store_known"), (DuckDB, "load"), (database_module, "name_accounts")]
+    ("owner", "name"), [(Session, "store_known"), (DuckDB, "load"), (database_module, "name_accounts")]
 )
 def test_long_work_is_done_where_no_interrupt_ends_it_half_way(
     company: Company, owner: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C reaches the main thread: of a query it makes another error, of an import a lock that is never freed."""
+    """Ctrl-C reaches the main thread: of a query it makes another error, of an import a lock kept for ever."""
     honest, threads = getattr(owner, name), set()
 
     def noted(*given: Any) -> Any:
