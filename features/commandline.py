@@ -16,6 +16,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 FAILED = 1
+_INTERRUPTED = "Query interrupted"  # what DuckDB makes of Ctrl-C
 SOURCES_VARIABLE = "KEEPSIGHT_SOURCES"
 AS_OF_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 PARQUET_SUFFIXES = ("", ".parquet", ".pq")
@@ -80,6 +81,10 @@ def reported(command: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             told = f"{place}: cannot be read or written ({error.strerror}). Name another file or folder."
             typer.secho(told, fg=typer.colors.RED, err=True)
             raise typer.Exit(FAILED) from error
+        except RuntimeError as error:
+            if str(error) != _INTERRUPTED:
+                raise
+            raise KeyboardInterrupt from None
 
     return guarded
 

@@ -95,3 +95,18 @@ def test_the_command_line_is_light_until_it_is_asked() -> None:
     code = f"import sys, features.sources.commands; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_query_ended_by_ctrl_c_is_an_interrupt_and_no_error() -> None:
+    asked = (
+        "import duckdb, os, signal, threading\n"
+        "from features.commandline import reported\n"
+        "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "endless = 'SELECT count(*) FROM range(1000000000000) AS a(n) WHERE sin(n) > 2'\n"
+        "try:\n"
+        "    reported(lambda: duckdb.sql(endless).fetchall())()\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("interrupted\n", "")
