@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 REFUSED = -1  # the code of a text that the contract does not allow
+DEFAULT = 0  # the code of a column's default, which its dictionary has at hand
 MOST_TEXTS = 2**20  # in a column: more take longer to look up than they are worth
 
 ReadTexts = Callable[[pa.Array], tuple[pa.Array, pa.Array]]
@@ -44,10 +45,13 @@ class Dictionary:
         """The texts, once all were met."""
         return tuple(self.texts.to_pylist())
 
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {text: place for place, text in enumerate(self.values)}
+
     def code(self, text: str) -> int | None:
-        """Return the code of a text, if it has one."""
-        place: int = pc.index(self.texts, text).as_py()
-        return place if place >= 0 else None
+        """Return the code of a text, if it has one, once all were met."""
+        return self._place.get(text)
 
     def codes_of(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         """Return a column of dictionaries of texts as codes: shape (n,), int32.

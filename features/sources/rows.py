@@ -9,7 +9,7 @@ from features.sources import sql
 from features.sources.contract import RECORDED_AT, ColumnContract, ColumnType
 from features.sources.csv_files import is_csv
 from features.sources.delivery import Delivered
-from features.sources.dictionaries import REFUSED
+from features.sources.dictionaries import DEFAULT, REFUSED
 from features.sources.layout import ACCOUNT_IDS
 
 NO_KEY = "A row has no key."  # said of rows in codes, of which no key can be made
@@ -178,7 +178,7 @@ def _value(delivered: Delivered, name: str, column: ColumnContract) -> str:
         return sql.name(name)
     default = sql.default(column)
     if name in delivered.dictionaries:
-        default = str(delivered.dictionaries[name].code(str(column.default)))
+        default = str(DEFAULT)
     return f"coalesce({sql.name(name)}, {default})"
 
 
