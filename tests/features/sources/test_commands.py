@@ -100,7 +100,7 @@ def test_the_command_line_is_light_until_it_is_asked() -> None:
 
 @pytest.mark.parametrize(("said", "raised"), [("Query interrupted", KeyboardInterrupt), ("other", RuntimeError)])
 def test_a_query_ended_by_ctrl_c_is_an_interrupt_and_no_error(said: str, raised: type[BaseException]) -> None:
-    """DuckDB raises an error of its own, where it does not miss the signal: sent to a query, that is missed now and then."""
+    """What DuckDB raises, told without a signal: now and then it misses one."""
 
     @reported
     def command() -> None:
